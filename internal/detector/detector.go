@@ -1,55 +1,197 @@
 // Package detector watches entities (a port, a region, a host on a port) through event-time
 // windows and finds those that send far more than usual. It knows no OpenTelemetry and no
 // clock: flows and instants go in, findings come out.
+//
+// Its parts, from the outside in: a Detector has one lane for each span; a lane holds the open
+// window and the one after it, and one space for each key; a space holds the entities of its
+// key, what they share, and their sums in the open windows.
 package detector
 
 import (
+	"math"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/otel-exfil/exfil/internal/flow"
 )
 
-// Watch is a key to watch on behalf of a rule.
-type Watch struct {
-	Rule        string         // id of the rule
-	By          []flow.Field   // the rule's key, one to four fields
-	Details     [][]flow.Field // finer keys watched for it, such as host.name × destination.port
-	Spans       []time.Duration
-	Threshold   float64 // score at which it finds, 0..100
-	Budget      float64 // expected false alarms a week at a score of 75
-	MinBytes    int64   // less than this in a window is never found
-	MaxEntities int
-}
-
-// Settings are what all watches share.
-type Settings struct {
-	Watches      []Watch
-	Lateness     time.Duration // how far behind the newest record an older one may come
-	MaxClockSkew time.Duration // how far ahead of the clock a record may be
-	WarmUp       time.Duration
-}
-
-// Stats counts what the detector did since it was made.
-type Stats struct {
-	Late, Future  int64 // flows that came too late / from too far in the future
-	WindowsClosed int64
-	Entities      map[string]int // per rule
-	Watermark     time.Time      // newest event time seen
-	Evicted       int64
-}
-
 // Detector is safe for concurrent use; it takes its lock once a batch.
-type Detector struct{}
+type Detector struct {
+	settings Settings
+	keyer    keyer
+	scratch  sync.Pool // *scratch
+
+	mu       sync.Mutex
+	lanes    []*lane
+	tallies  tallyPool
+	newest   int64     // newest event time seen, Unix nanoseconds; undefined before begun
+	arrived  time.Time // when the clock last saw a flow arrive
+	closeAt  int64     // event time at which the next window of any lane closes
+	begun    bool
+	late     int64
+	future   int64
+	findings []Finding
+}
 
 // New validates the settings and makes a detector that has learned nothing.
-func New(s Settings) (*Detector, error) { return &Detector{}, nil }
+func New(s Settings) (*Detector, error) {
+	if err := s.validate(); err != nil {
+		return nil, err
+	}
+	if s.Location == nil {
+		s.Location = time.UTC
+	}
+	d := &Detector{settings: s, keyer: newKeyer(s), closeAt: math.MinInt64}
+	d.scratch.New = func() any { return new(scratch) }
+	for _, span := range s.spans() {
+		d.lanes = append(d.lanes, newLane(s, span, &d.tallies))
+	}
+	return d, nil
+}
 
-// Observe takes a batch of flows, now being the clock's time, and appends what it found to out.
-// It keeps no reference to flows or to their strings.
-func (d *Detector) Observe(flows []flow.Flow, now time.Time, out []Finding) []Finding { return out }
+// Observe takes a batch of flows, now being the clock's time, and appends what it found to
+// out, in the order in which it was decided. It keeps no reference to flows; the strings of some
+// flows are kept until their window closes.
+func (d *Detector) Observe(flows []flow.Flow, now time.Time, out []Finding) []Finding {
+	if len(flows) == 0 {
+		return out
+	}
+	sc := d.scratch.Get().(*scratch)
+	defer d.scratch.Put(sc)
+	d.keyer.hash(flows, sc)
 
-// Tick lets time pass without traffic and appends what closing windows bring to light.
-func (d *Detector) Tick(now time.Time, out []Finding) []Finding { return out }
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	horizon := now.Add(d.settings.MaxClockSkew).UnixNano()
+	from := 0
+	for i := range flows {
+		switch t := flows[i].Time; {
+		case t > horizon:
+			d.future++
+			sc.drop(i)
+		case !d.begun:
+			d.begin(t)
+		case t > d.newest:
+			if t >= d.closeAt {
+				d.add(flows, sc, from, i)
+				from = i
+				d.advance(t)
+			}
+			d.newest = t
+		}
+	}
+	d.add(flows, sc, from, len(flows))
+	if d.begun {
+		d.arrived = now
+	}
+	return d.take(out)
+}
+
+// Tick lets time pass without traffic: event time runs on with the clock from the newest
+// record, so that a silent source's windows close, and a replay of old records is not disturbed.
+func (d *Detector) Tick(now time.Time, out []Finding) []Finding {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.begun {
+		return out
+	}
+	if t := d.newest + max(0, now.Sub(d.arrived).Nanoseconds()); t >= d.closeAt {
+		d.advance(t)
+	}
+	return d.take(out)
+}
+
+func (d *Detector) begin(t int64) {
+	d.begun, d.newest = true, t
+	d.closeAt = math.MaxInt64
+	for _, l := range d.lanes {
+		l.begin(t)
+		d.closeAt = min(d.closeAt, l.closeAt())
+	}
+}
+
+// advance closes the windows that event time t, less the allowed lateness, has passed.
+func (d *Detector) advance(t int64) {
+	d.closeAt = math.MaxInt64
+	for _, l := range d.lanes {
+		d.findings = l.closeUntil(t, d.findings)
+		d.closeAt = min(d.closeAt, l.closeAt())
+	}
+}
+
+// add sums flows[from:to], none of which closes a window.
+func (d *Detector) add(flows []flow.Flow, sc *scratch, from, to int) {
+	if from == to {
+		return
+	}
+	for i, l := range d.lanes {
+		late := l.add(flows, sc, from, to, &d.findings)
+		if i == 0 {
+			d.late += late
+		}
+	}
+}
+
+// take hands the findings out, those of one instant with the highest score first.
+func (d *Detector) take(out []Finding) []Finding {
+	if len(d.findings) == 0 {
+		return out
+	}
+	slices.SortStableFunc(d.findings, func(a, b Finding) int {
+		if c := a.Time.Compare(b.Time); c != 0 {
+			return c
+		}
+		switch {
+		case a.Score > b.Score:
+			return -1
+		case a.Score < b.Score:
+			return 1
+		}
+		return compareNames(&a, &b)
+	})
+	out = append(out, d.findings...)
+	clear(d.findings)
+	d.findings = d.findings[:0]
+	return out
+}
+
+// Stats reports what the detector holds and counted.
+type Stats struct {
+	Late          int64          // flows that came after their window had closed and joined the open one
+	Future        int64          // flows from further in the future than the clock skew, left out
+	WindowsClosed int64          // of all spans
+	Evicted       int64          // entities that made room for others
+	Overflowed    int64          // flows counted under the overflow entity
+	Entities      map[string]int // by rule, its detail keys included
+	Newest        time.Time      // newest event time seen; zero before the first flow
+	State         State
+	ReadyAt       time.Time // event time at which the warm-up ends; zero before the first closed window
+}
 
 // Stats reports counts so far.
-func (d *Detector) Stats() Stats { return Stats{} }
+func (d *Detector) Stats() Stats {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	st := Stats{Late: d.late, Future: d.future, Entities: make(map[string]int), State: Learning}
+	if d.begun {
+		st.Newest = time.Unix(0, d.newest).UTC()
+	}
+	for _, w := range d.settings.Watches {
+		st.Entities[w.Rule] = 0
+	}
+	for i, l := range d.lanes {
+		st.WindowsClosed += l.closed
+		for _, s := range l.spaces {
+			st.Evicted += s.evicted
+			st.Overflowed += s.overflowed
+			for _, o := range s.owners {
+				st.Entities[o.rule] += len(s.index)
+			}
+		}
+		if i == 0 {
+			st.State, st.ReadyAt = l.state(), l.readyAt()
+		}
+	}
+	return st
+}

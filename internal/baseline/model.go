@@ -1,0 +1,199 @@
+package baseline
+
+import (
+	"math"
+	"time"
+)
+
+// Model is what the entities of one space (one key, one span) share: their peers, the
+// shape of detail keys, and the calibration. It is frozen while a window is open; Learn collects
+// and EndWindow applies. Not safe for concurrent use.
+type Model struct {
+	span   time.Duration
+	share  float64 // of the false-alarm budget
+	detail bool    // entities follow the shared shape instead of having tables
+	shape  Shape
+	peers  Peers
+
+	calibration [calibrationClasses]Calibration
+	alive       int // calibration classes that share the budget
+
+	peerBatch  [peerClasses]peerBatch
+	shapeBatch shapeBatch
+	sinceFit   time.Duration
+}
+
+// NewModel makes a model that has learned nothing. share is the part of a rule's budget of
+// false alarms that this space may use; detail spaces follow a shared shape.
+func NewModel(span time.Duration, share float64, detail bool) *Model {
+	return &Model{span: span, share: share, detail: detail}
+}
+
+// Prediction is the distribution of one entity's bytes in one window, frozen when the
+// window opens.
+type Prediction struct {
+	Centre  float32 // of y
+	Spread  float32 // standard deviation of y
+	Season  float32 // the part of Centre that the hour and weekday made
+	Silence float32 // −ln of the probability that the entity is active at all
+	Class   uint8   // calibration class
+}
+
+// Predict says what the series' next window is expected to bring. The series must have been
+// brought to the window by SkipTo; table may be nil.
+func (m *Model) Predict(s *Series, table *Table, slot Slot) Prediction {
+	k := s.experience()
+	priorMean, priorVariance := m.peers.prior(k)
+	n := float64(s.N)
+	level := (centreStrength*priorMean + n*float64(s.Mean)) / (centreStrength + n)
+	variance := m.peers.missedBy(k, priorVariance)
+	active := (float64(s.Active) + 0.5) / (float64(s.Total) + 1)
+
+	var season float64
+	switch {
+	case m.detail:
+		season = s.shapeRate() * m.shape.at(slot)
+	case table != nil:
+		cell := &table[slot.Day]
+		season = cell.deviation()
+		active = (float64(cell.Active) + activeStrength*active) / (float64(cell.Total) + activeStrength)
+	}
+	return Prediction{
+		Centre:  float32(level + season),
+		Spread:  float32(math.Sqrt((spreadStrength*variance+float64(s.SS))/(spreadStrength+n) + spreadFloor)),
+		Season:  float32(season),
+		Silence: float32(-math.Log(clip(active, 1e-6, 1))),
+		Class:   s.calibrationClass(),
+	}
+}
+
+// Deviation is how many standard deviations above the centre the bytes are.
+func (p Prediction) Deviation(bytes int64) float64 {
+	return (YOf(bytes) - float64(p.Centre)) / float64(p.Spread)
+}
+
+// Surprise is −ln of the probability that the entity is active and sends more than these bytes.
+func (p Prediction) Surprise(bytes int64) float64 {
+	return Surprise(p.Deviation(bytes)) + float64(p.Silence)
+}
+
+// Median of the bytes, given that the entity is active.
+func (p Prediction) Median() int64 { return BytesOf(float64(p.Centre)) }
+
+// Verdict is how unusual a sum of bytes is.
+type Verdict struct {
+	FalseAlarms float64 // a week and rule, if everything as unusual were alerted
+	Probability float64 // share of the class' ordinary windows that go as far
+	Calibrated  bool    // the tail was fitted to this deployment
+}
+
+// Judge weighs bytes against a prediction.
+func (m *Model) Judge(p Prediction, bytes int64) Verdict {
+	c := &m.calibration[p.Class]
+	perWeek := c.perWeek(p.Surprise(bytes))
+	return Verdict{
+		FalseAlarms: perWeek / m.classShare(c),
+		Probability: min(1, perWeek/max(c.pace, 1)),
+		Calibrated:  c.fitted,
+	}
+}
+
+// classShare is the part of the budget that one calibration class may use.
+func (m *Model) classShare(c *Calibration) float64 {
+	n := m.alive
+	if !c.alive() {
+		n++
+	}
+	return m.share / float64(n)
+}
+
+// Threshold is the least number of bytes, at least floor, whose false alarms a week do not exceed
+// the given ones: partial sums only grow, so that the first record to reach it decides.
+// math.MaxInt64 means never.
+func (m *Model) Threshold(p Prediction, falseAlarms float64, floor int64) int64 {
+	if falseAlarms <= 0 {
+		return math.MaxInt64
+	}
+	c := &m.calibration[p.Class]
+	z := Deviation(c.surpriseAt(falseAlarms*m.classShare(c)) - float64(p.Silence))
+	if math.IsInf(z, -1) {
+		return floor
+	}
+	return max(floor, BytesOf(float64(p.Centre)+z*float64(p.Spread)))
+}
+
+// Learn takes the final bytes of a window for which p was predicted, after they were judged. It
+// updates the series and its table at once and collects what the entities share for EndWindow.
+// alerted windows teach the calibration a fifth.
+func (m *Model) Learn(s *Series, table *Table, slot Slot, p Prediction, bytes int64, alerted bool) {
+	k := s.experience()
+	centre, spread := float64(p.Centre), float64(p.Spread)
+	z := p.Deviation(bytes)
+	m.calibration[p.Class].count(Surprise(z)+float64(p.Silence), alerted)
+
+	y := centre + clip(z, -winsor, winsor)*spread
+	m.peerBatch[k].add(&m.peers[k], y, y-centre)
+
+	keep := float32(Decay(m.span, 1))
+	before, mean := s.N, float64(s.Mean)
+	// The error is taken against the own mean, not against the level shrunk to the peers: where every
+	// key starts at once there are no peers, and the first errors would spoil the spread for weeks.
+	own := y - mean - float64(p.Season)
+	s.N = s.N*keep + 1
+	s.SS *= keep
+	if before > 0.5 {
+		s.SS += float32(own * own)
+	}
+	level := y
+	if m.detail {
+		level -= float64(p.Season)
+	}
+	s.Mean += float32((level - mean) / float64(s.N))
+
+	if table != nil {
+		table[slot.Day].learn(y - float64(s.Mean))
+	}
+	if m.detail && before > shapeMinOwn {
+		shape := m.shape.at(slot)
+		residual := clip(y-float64(s.Mean), -3, 3)
+		m.shapeBatch.add(&m.shape, slot, residual-(s.shapeRate()-1)*shape)
+		s.ShapeXY = shapeRateKeep*s.ShapeXY + float32(shape*residual)
+		s.ShapeXX = shapeRateKeep*s.ShapeXX + float32(shape*shape)
+	}
+
+	s.Active = s.Active*keep + 1
+	s.Total = s.Total*keep + 1
+	s.Next++
+}
+
+// WantsTable says whether an entity has been active often enough for a season table.
+func (m *Model) WantsTable(s *Series) bool { return !m.detail && s.Active >= tableFrom }
+
+// EndWindow applies what Learn collected since the last call. Where the window ends a day, it
+// fits the calibration anew.
+func (m *Model) EndWindow(slot Slot, endsDay bool) {
+	for k := range m.peers {
+		m.peers[k].learn(&m.peerBatch[k])
+	}
+	clear(m.peerBatch[:])
+	m.shape.learn(m.shapeBatch, slot)
+	m.shapeBatch = shapeBatch{}
+	m.alive = 0
+	m.sinceFit += m.span
+	for i := range m.calibration {
+		c := &m.calibration[i]
+		c.pass(m.span)
+		if endsDay {
+			c.fit(m.sinceFit)
+		}
+		if c.alive() {
+			m.alive++
+		}
+	}
+	if endsDay {
+		m.sinceFit = 0
+	}
+}
+
+// LeansOnPeers says whether a series has too little history of its own to outweigh its peers.
+func (m *Model) LeansOnPeers(s *Series) bool { return s.N < centreStrength }

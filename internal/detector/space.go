@@ -1,0 +1,350 @@
+package detector
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/otel-exfil/exfil/internal/baseline"
+	"github.com/otel-exfil/exfil/internal/flow"
+)
+
+// space holds the entities of one key and span.
+type space struct {
+	fields  []flow.Field
+	owners  []owner // the rules it is watched for
+	detail  bool
+	span    time.Duration
+	share   float64 // of a rule's budget of false alarms
+	model   *baseline.Model
+	tallies *tallyPool
+	limit   int
+
+	index    map[uint64]uint32 // hash of the key → entities
+	entities []entity
+	mains    []uint64 // where rules share the space: for each entity, the hash of its key in each owner's main space
+	hand     uint32   // where the search for an entity to evict goes on
+	tables   []baseline.Table
+	rhythmic []uint32 // entity of each table; noEntity where the table is free
+	unused   []uint32 // free tables
+
+	current, next *window
+
+	evicted, overflowed int64
+	key                 []byte // scratch
+}
+
+// owner is a rule on whose behalf a space is watched.
+type owner struct {
+	rule        string
+	by          []flow.Field
+	positions   []int  // of by in the space's fields
+	main        *space // the space of by
+	threshold   float64
+	budget      float64
+	falseAlarms float64 // a week, at the threshold
+	floor       int64
+}
+
+type entity struct {
+	baseline.Series
+	hash    uint64
+	key     string // see appendKey
+	table   uint32 // index, noTable
+	windows uint32 // active windows so far
+	first   int64  // number of its first window
+}
+
+// window holds the sums of one open window.
+type window struct {
+	index map[uint64]uint32 // hash of the key → sums
+	sums  []sum
+}
+
+// sum is one entity's open window.
+type sum struct {
+	bytes      int64
+	attention  int64 // bytes from which each record needs more than adding
+	threshold  int64 // bytes at which it is found; math.MaxInt64: not now
+	entity     uint32
+	flows      uint32
+	prediction baseline.Prediction
+	owner      uint8
+	found      bool
+	score      float32 // at which it was found
+	tally      *tally
+}
+
+const (
+	noTable  = math.MaxUint32
+	noEntity = math.MaxUint32
+
+	// Contributors are counted from this part of the threshold on.
+	tallyFrom = 16
+	// An entity that was active in more windows than this (decayed) is never evicted.
+	established = 2.0
+	// How many entities are looked at to find one to evict.
+	evictionTries = 32
+	// hash of the entity under which those that find no room are counted. Hashes of keys are odd.
+	overflowHash = 2
+	// OverflowValue names that entity.
+	OverflowValue = "_overflow"
+	// An update is worth sending from this many points above the score of the first finding.
+	updatePoints = 10
+)
+
+func newWindow() *window { return &window{index: make(map[uint64]uint32)} }
+
+func (w *window) reset() {
+	clear(w.index)
+	clear(w.sums)
+	w.sums = w.sums[:0]
+}
+
+// add sums those of flows[from:to] that have the key. end is the open window's.
+func (s *space) add(l *lane, flows []flow.Flow, sc *scratch, from, to int, end int64, found *[]Finding) {
+	for i := from; i < to; i++ {
+		key := sc.flows[i].of(sc.keyer, s.fields)
+		if key == 0 {
+			continue
+		}
+		f := &flows[i]
+		w := s.current
+		if f.Time >= end {
+			w = s.next
+		}
+		at, ok := w.index[key]
+		if !ok {
+			at = s.enter(l, w, key, f, sc, i)
+		}
+		u := &w.sums[at]
+		u.bytes = addBytes(u.bytes, f.Bytes)
+		u.flows++
+		if u.bytes >= u.attention {
+			s.attend(l, u, f, sc.tuple(i, f), found)
+		}
+	}
+}
+
+// addBytes adds without overflow.
+func addBytes(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
+
+// enter gives an entity its sum in a window.
+func (s *space) enter(l *lane, w *window, key uint64, f *flow.Flow, sc *scratch, i int) uint32 {
+	e, ok := s.index[key]
+	if !ok {
+		if e, ok = s.create(l, key, f, sc, i); !ok {
+			s.overflowed++
+			if at, ok := w.index[overflowHash]; ok {
+				return at
+			}
+			key = overflowHash
+		}
+	}
+	at := uint32(len(w.sums))
+	w.sums = append(w.sums, sum{entity: e})
+	w.index[key] = at
+	u := &w.sums[at]
+	if w == s.next {
+		u.threshold, u.attention = math.MaxInt64, s.leastFloor()/tallyFrom
+		return at
+	}
+	s.predict(l, u)
+	return at
+}
+
+func (s *space) leastFloor() int64 {
+	least := s.owners[0].floor
+	for _, o := range s.owners[1:] {
+		least = min(least, o.floor)
+	}
+	return least
+}
+
+// predict freezes what is expected of a sum of the open window.
+func (s *space) predict(l *lane, u *sum) {
+	e := &s.entities[u.entity]
+	if e.windows == 0 && e.first != l.bucket {
+		e.first = l.bucket
+		e.Begin(l.ordinal, l.ordinal)
+	}
+	e.SkipTo(l.ordinal, s.span)
+	u.prediction = s.model.Predict(&e.Series, s.table(e), l.slot)
+	u.owner = s.rarest(l, u.entity)
+	u.threshold = math.MaxInt64
+	if l.warm() {
+		o := &s.owners[u.owner]
+		u.threshold = s.model.Threshold(u.prediction, o.falseAlarms, o.floor)
+	}
+	u.attention = u.threshold / tallyFrom
+}
+
+func (s *space) table(e *entity) *baseline.Table {
+	if e.table == noTable {
+		return nil
+	}
+	return &s.tables[e.table]
+}
+
+// rarest picks the rule under which a detail key is found: the one whose own entity is the
+// less active.
+func (s *space) rarest(l *lane, at uint32) uint8 {
+	if len(s.owners) == 1 {
+		return 0
+	}
+	best, least := 0, math.Inf(1)
+	for i := range s.owners {
+		active := s.owners[i].main.activity(l, s.mains[int(at)*len(s.owners)+i])
+		if active < least {
+			best, least = i, active
+		}
+	}
+	return uint8(best)
+}
+
+func pick(values []string, positions []int) []string {
+	picked := make([]string, len(positions))
+	for i, p := range positions {
+		picked[i] = values[p]
+	}
+	return picked
+}
+
+// attend handles a record of a sum that is near or past its threshold.
+func (s *space) attend(l *lane, u *sum, f *flow.Flow, tuple uint64, found *[]Finding) {
+	crosses := !u.found && u.bytes >= u.threshold
+	if u.tally == nil {
+		if u.tally = s.tallies.get(crosses); u.tally == nil {
+			u.attention = u.threshold // none to be had; try again when it matters
+			return
+		}
+		u.attention = 0
+	}
+	u.tally.add(tuple, f)
+	if crosses {
+		*found = append(*found, s.find(l, u, f.Time))
+	}
+}
+
+// find makes the finding of a sum that has just been seen to reach its threshold.
+func (s *space) find(l *lane, u *sum, at int64) Finding {
+	o := &s.owners[u.owner]
+	v := s.model.Judge(u.prediction, u.bytes)
+	// The threshold was solved in bytes; the score at it may come out a rounding error lower.
+	score := max(baseline.Score(v.FalseAlarms, o.budget), o.threshold)
+	u.found, u.score = true, float32(score)
+	return s.finding(l, u, v, score, Crossing, at)
+}
+
+func (s *space) finding(l *lane, u *sum, v baseline.Verdict, score float64, phase Phase, at int64) Finding {
+	o, e, p := &s.owners[u.owner], &s.entities[u.entity], u.prediction
+	f := Finding{
+		Rule: o.rule, Fields: o.by,
+		Phase:       phase,
+		Time:        time.Unix(0, at).UTC(),
+		WindowStart: time.Unix(0, l.start()).UTC(),
+		WindowEnd:   time.Unix(0, l.end()).UTC(),
+		Span:        s.span,
+		Score:       score,
+		FalseAlarms: v.FalseAlarms,
+		Probability: v.Probability,
+		Actual:      u.bytes,
+		Typical:     p.Median(),
+		Upper:       s.model.Threshold(p, o.falseAlarms, o.floor),
+		Flows:       int64(u.flows),
+		FirstSeen:   e.windows == 0,
+		Age:         time.Duration((l.bucket - e.first) * l.span),
+		Windows:     int(e.windows),
+		State:       l.state(),
+		Why: Why{
+			Deviation:  p.Deviation(u.bytes),
+			Surprise:   p.Surprise(u.bytes) - float64(p.Silence),
+			Silence:    float64(p.Silence),
+			Season:     e.table != noTable || s.detail && p.Season != 0,
+			Peers:      s.model.LeansOnPeers(&e.Series),
+			Calibrated: v.Calibrated,
+		},
+	}
+	values := s.values(e)
+	f.Values = pick(values, o.positions)
+	if s.detail {
+		f.DetailFields, f.DetailValues = s.fields, values
+	}
+	if u.tally != nil {
+		f.Contributors = u.tally.contributions()
+	}
+	return f
+}
+
+func (s *space) values(e *entity) []string {
+	if e.hash == overflowHash {
+		return slices.Repeat([]string{OverflowValue}, len(s.fields))
+	}
+	return keyValues(e.key)
+}
+
+// open predicts the window now open for the entities that were summed while it was the next.
+func (s *space) open(l *lane, found []Finding) []Finding {
+	// The decision falls when the window before closes, not with one of the records.
+	at := min(l.start()+l.lateness, l.end()-1)
+	for i := range s.current.sums {
+		u := &s.current.sums[i]
+		s.predict(l, u)
+		if u.tally != nil {
+			u.attention = 0
+		}
+		if u.bytes < u.threshold {
+			continue
+		}
+		found = append(found, s.find(l, u, at))
+	}
+	return found
+}
+
+// close judges every sum of the open window, then learns from it, then lets the window go.
+func (s *space) close(l *lane, endsDay bool, found []Finding) []Finding {
+	for i := range s.current.sums {
+		u := &s.current.sums[i]
+		e, o := &s.entities[u.entity], &s.owners[u.owner]
+		v := s.model.Judge(u.prediction, u.bytes)
+		if u.found {
+			if score := baseline.Score(v.FalseAlarms, o.budget); score >= float64(u.score)+updatePoints {
+				found = append(found, s.finding(l, u, v, score, Closing, l.end()))
+			}
+		}
+		s.model.Learn(&e.Series, s.table(e), l.slot, u.prediction, u.bytes, v.FalseAlarms < o.budget)
+		e.windows++
+		if e.table == noTable && s.model.WantsTable(&e.Series) {
+			s.giveTable(u.entity)
+		}
+		if u.tally != nil {
+			s.tallies.put(u.tally)
+		}
+	}
+	for t, at := range s.rhythmic {
+		if at != noEntity {
+			s.tables[t].Pass(l.slot, s.entities[at].Next > l.ordinal)
+		}
+	}
+	s.model.EndWindow(l.slot, endsDay)
+	s.current.reset()
+	return found
+}
+
+func (s *space) giveTable(at uint32) {
+	if n := len(s.unused); n > 0 {
+		t := s.unused[n-1]
+		s.unused = s.unused[:n-1]
+		s.tables[t], s.rhythmic[t] = baseline.Table{}, at
+		s.entities[at].table = t
+		return
+	}
+	s.entities[at].table = uint32(len(s.tables))
+	s.tables = append(s.tables, baseline.Table{})
+	s.rhythmic = append(s.rhythmic, at)
+}
