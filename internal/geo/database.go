@@ -1,0 +1,167 @@
+package geo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/oschwald/maxminddb-golang/v2"
+)
+
+// schema reads one layout of records.
+type schema[T any] interface {
+	// decode reads a record. An error means that the record is damaged.
+	decode(maxminddb.Result) (T, error)
+}
+
+// database is one MaxMind DB file in memory, checked, with what its records say. It
+// never changes.
+type database[T comparable] struct {
+	path   string
+	reader *maxminddb.Reader
+	// values are the distinct things that records say, which are far fewer than the
+	// records: many differ only in what nobody asks for here, such as coordinates.
+	values []T
+	// index finds a record's value by the record's offset in the file.
+	index map[uint32]uint32
+}
+
+// newDatabase reads and checks all of content. choose finds the schema, or says why there is none.
+func newDatabase[T comparable](ctx context.Context, path string, content []byte, choose func(*maxminddb.Reader) (schema[T], error)) (*database[T], error) {
+	reader, err := maxminddb.OpenBytes(content)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w%s", ErrDamaged, err, hint(content))
+	}
+	s, err := choose(reader)
+	if err != nil {
+		return nil, err
+	}
+	d := &database[T]{path: path, reader: reader, index: make(map[uint32]uint32)}
+	if err := d.load(ctx, s); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// hint says what a file that is no MaxMind DB seems to be instead.
+func hint(content []byte) string {
+	switch {
+	case len(content) == 0:
+		return " (the file is empty)"
+	case bytes.HasPrefix(content, []byte{0x1f, 0x8b}), bytes.HasPrefix(content, []byte("PK\x03\x04")):
+		return " (the file is compressed: unpack it first)"
+	}
+	return ""
+}
+
+// load walks the whole search tree and decodes every record once.
+//
+// The library's own Verify is not used: it refuses databases that it reads well (those
+// of ip-location-db, for their empty description), and takes three times as long.
+func (d *database[T]) load(ctx context.Context, s schema[T]) error {
+	// A binary tree of n nodes has n+1 leaves. A few more may be shared; very many mean
+	// that a damaged node points back up and the walk goes round in a circle.
+	limit := 4 * (uint64(d.reader.Metadata.NodeCount) + 1)
+	var leaves uint64
+	places := make(map[T]uint32) // in values
+	for result := range d.reader.Networks(maxminddb.IncludeNetworksWithoutData()) {
+		if leaves++; leaves > limit {
+			return fmt.Errorf("%w: the search tree has a circle", ErrDamaged)
+		}
+		if leaves%4096 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := result.Err(); err != nil {
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		if !result.Found() {
+			continue
+		}
+		offset := uint32(result.Offset()) // fits: see maxFileSize
+		if _, ok := d.index[offset]; ok {
+			continue
+		}
+		value, err := s.decode(result)
+		if err != nil {
+			return fmt.Errorf("%w: record of %v: %w", ErrDamaged, result.Prefix(), err)
+		}
+		place, ok := places[value]
+		if !ok {
+			place = uint32(len(d.values))
+			places[value] = place
+			d.values = append(d.values, value)
+		}
+		d.index[offset] = place
+	}
+	d.values = slices.Clip(d.values)
+	return nil
+}
+
+// lookup returns nil for an address that is not in the database. The value is shared.
+func (d *database[T]) lookup(a netip.Addr) *T {
+	if a.Is6() && d.reader.Metadata.IPVersion == 4 {
+		return nil
+	}
+	result := d.reader.Lookup(a)
+	if !result.Found() {
+		return nil
+	}
+	place, ok := d.index[uint32(result.Offset())]
+	if !ok {
+		return nil
+	}
+	return &d.values[place]
+}
+
+func (d *database[T]) source(key string) Source {
+	m := d.reader.Metadata
+	return Source{Key: key, Path: d.path, Type: m.DatabaseType, Built: m.BuildTime().UTC()}
+}
+
+// databases are asked in turn.
+type databases[T comparable] []*database[T]
+
+func (ds databases[T]) lookup(a netip.Addr) *T {
+	for _, d := range ds {
+		if v := d.lookup(a); v != nil {
+			return v
+		}
+	}
+	return nil
+}
+
+// probeRecords is how many records are looked at to tell a schema: the first ones may
+// be nearly empty.
+const probeRecords = 1000
+
+// errNoRecords is the probe's verdict on a database without any.
+var errNoRecords = errors.New("it holds no records")
+
+// probe shows the first records to recognise, as far as they are maps, until that says
+// true. The error tells why it never did.
+func probe(reader *maxminddb.Reader, recognise func(map[string]any) bool) error {
+	shown := 0
+	for result := range reader.Networks() {
+		if err := result.Err(); err != nil {
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		var record any
+		if err := result.Decode(&record); err != nil {
+			return fmt.Errorf("%w: record of %v: %w", ErrDamaged, result.Prefix(), err)
+		}
+		fields, ok := record.(map[string]any)
+		if ok && recognise(fields) {
+			return nil
+		}
+		if shown++; shown == probeRecords {
+			break
+		}
+	}
+	if shown == 0 {
+		return fmt.Errorf("%w: %w", ErrUnsuitable, errNoRecords)
+	}
+	return fmt.Errorf("%w: it is of type %q, whose records have another layout", ErrUnsuitable, reader.Metadata.DatabaseType)
+}
