@@ -1,0 +1,130 @@
+package config
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/otel-exfil/exfil/internal/rule"
+)
+
+// Bounds of what may be configured. They keep memory bounded and catch slips of the pen; none
+// of them is a limit of the method.
+const (
+	day              = 24 * time.Hour
+	mostWindows      = 4
+	mostEntities     = 10_000_000
+	mostAlertsAWeek  = 1000
+	shortestReload   = time.Second
+	shortestInterval = time.Second
+	mostPerInterval  = 10_000
+	longestSuppress  = 30 * day
+)
+
+// Validate reports everything that is wrong, not just the first thing; each error names the
+// path of the key, the value and what would be right, and wraps ErrInvalid. It reads the
+// files that rule_files names, and opens no database.
+func (c *Config) Validate() error {
+	var p problems
+	c.checkInputs(&p)
+	c.checkNetworks(&p)
+	c.checkWindows(&p)
+	c.checkTimes(&p)
+	c.checkBounds(&p)
+	c.checkGeo(&p)
+	c.checkRules(&p)
+	c.checkAlerts(&p)
+	if c.Storage != nil {
+		p.add("storage", "%s cannot be used: this version keeps its state in memory only; remove the key", c.Storage)
+	}
+	return errors.Join(p...)
+}
+
+func (c *Config) checkWindows(p *problems) {
+	if len(c.Windows) > mostWindows {
+		p.add("windows", "%d windows are too many; at most %d", len(c.Windows), mostWindows)
+	}
+	if err := rule.CheckSpans(c.Windows); err != nil {
+		p.add("windows", "%w", err)
+	}
+}
+
+func (c *Config) checkTimes(p *problems) {
+	if c.AllowedLateness < 0 {
+		p.add("allowed_lateness", "%s is negative; 0s or more, 5m is the usual", text(c.AllowedLateness))
+	}
+	if c.MaxClockSkew < 0 {
+		p.add("max_clock_skew", "%s is negative; 0s or more, 5m is the usual", text(c.MaxClockSkew))
+	}
+	if c.WarmUp < 0 {
+		p.add("warm_up", "%s is negative; 168h (a week) is the usual", text(c.WarmUp))
+	}
+	if len(c.Windows) == 0 {
+		return
+	}
+	if shortest := slices.Min(c.Windows); shortest > 0 && c.AllowedLateness > shortest {
+		p.add("allowed_lateness", "%s is longer than the shortest window; at most %s", text(c.AllowedLateness), text(shortest))
+	}
+	if longest := slices.Max(c.Windows); c.WarmUp >= 0 && c.WarmUp < longest {
+		p.add("warm_up", "%s is shorter than the longest window; at least %s, 168h (a week) is the usual", text(c.WarmUp), text(longest))
+	}
+}
+
+func (c *Config) checkBounds(p *problems) {
+	if c.MinBytes < 0 {
+		p.add("min_bytes", "%d is negative; 0 or more, 1MiB is the usual", int64(c.MinBytes))
+	}
+	// Written so that NaN is refused.
+	if !(c.AlertBudget > 0 && c.AlertBudget <= mostAlertsAWeek) {
+		p.add("alert_budget", "%v is out of range; above 0 and at most %d false alarms a week and rule, 1 is the usual", c.AlertBudget, mostAlertsAWeek)
+	}
+	if c.MaxEntities < 1 || c.MaxEntities > mostEntities {
+		p.add("max_entities", "%d is out of range; 1 to %d entities a rule, 100000 is the usual", c.MaxEntities, mostEntities)
+	}
+}
+
+func (c *Config) checkGeo(p *problems) {
+	if every := c.Geo.ReloadInterval; every != 0 && every < shortestReload {
+		p.add("geo.reload_interval", "%s is too short; 0s (never) or at least %s", text(every), text(shortestReload))
+	}
+	checkPath(p, "geo.database", c.Geo.Database)
+	checkPath(p, "geo.asn_database", c.Geo.ASNDatabase)
+}
+
+func checkPath(p *problems, key, path string) {
+	if path != "" && strings.TrimSpace(path) == "" {
+		p.add(key, "%q is blank; write the path of an mmdb file, or remove the key", path)
+	}
+}
+
+func (c *Config) checkAlerts(p *problems) {
+	switch c.Alerts.Schema {
+	case "otel":
+	case "ecs", "ocsf":
+		p.add("alerts.schema", "%q is not available in this version; write otel", c.Alerts.Schema)
+	default:
+		p.add("alerts.schema", "%q is unknown; write otel", c.Alerts.Schema)
+	}
+	if every := c.Alerts.Interval; every < shortestInterval || every > day {
+		p.add("alerts.interval", "%s is out of range; %s to %s, 15m is the usual", text(every), text(shortestInterval), text(day))
+	}
+	if most := c.Alerts.MaxPerInterval; most < 1 || most > mostPerInterval {
+		p.add("alerts.max_per_interval", "%d is out of range; 1 to %d, 100 is the usual", most, mostPerInterval)
+	}
+	if silent := c.Alerts.SuppressFor; silent < 0 || silent > longestSuppress {
+		p.add("alerts.suppress_for", "%s is out of range; 0s to %s, 24h is the usual", text(silent), text(longestSuppress))
+	}
+}
+
+// text writes a duration without the zero units that time.Duration adds: 3h, not 3h0m0s.
+func text(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
