@@ -62,14 +62,14 @@ func hint(content []byte) string {
 // The library's own Verify is not used: it refuses databases that it reads well (those
 // of ip-location-db, for their empty description), and takes three times as long.
 func (d *database[T]) load(ctx context.Context, s schema[T]) error {
-	// A binary tree of n nodes has n+1 leaves. A few more may be shared; very many mean
-	// that a damaged node points back up and the walk goes round in a circle.
+	// A binary tree of n nodes has n+1 leaves. A writer may share a branch; very many more
+	// leaves mean that damaged nodes share theirs, and the walk would take for ever.
 	limit := 4 * (uint64(d.reader.Metadata.NodeCount) + 1)
 	var leaves uint64
 	places := make(map[T]uint32) // in values
 	for result := range d.reader.Networks(maxminddb.IncludeNetworksWithoutData()) {
 		if leaves++; leaves > limit {
-			return fmt.Errorf("%w: the search tree has a circle", ErrDamaged)
+			return fmt.Errorf("%w: the search tree branches more often than it has nodes", ErrDamaged)
 		}
 		if leaves%4096 == 0 && ctx.Err() != nil {
 			return ctx.Err()
@@ -102,10 +102,7 @@ func (d *database[T]) load(ctx context.Context, s schema[T]) error {
 
 // lookup returns nil for an address that is not in the database. The value is shared.
 func (d *database[T]) lookup(a netip.Addr) *T {
-	if a.Is6() && d.reader.Metadata.IPVersion == 4 {
-		return nil
-	}
-	result := d.reader.Lookup(a)
+	result := d.reader.Lookup(a) // an error, not Found, for IPv6 in a database of IPv4
 	if !result.Found() {
 		return nil
 	}

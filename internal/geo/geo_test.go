@@ -77,8 +77,9 @@ func TestEverySchemaPlacesAddresses(t *testing.T) {
 			"198.51.100.1": coarse("NL", "Netherlands"), // lower case in the database
 		}},
 		"flat": {writeFlat4, map[string]flow.Place{
-			"192.0.2.1":   sanDiego,
-			"192.0.2.200": withCity(coarse("MK", "North Macedonia"), "Skopje"),
+			"192.0.2.1":        sanDiego,
+			"::ffff:192.0.2.1": sanDiego,
+			"192.0.2.200":      withCity(coarse("MK", "North Macedonia"), "Skopje"),
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

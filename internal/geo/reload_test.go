@@ -67,6 +67,35 @@ func TestReloadTakesUpAFileThatWasWrittenInPlace(t *testing.T) {
 	assert.Equal(t, osaka, locate(l, "192.0.2.1"))
 }
 
+func TestReloadTellsAFileWrittenInPlaceByItsTimeOrItsSize(t *testing.T) {
+	then := geotest.Built()
+	for name, c := range map[string]struct {
+		region   string
+		modified time.Time
+	}{
+		"another time": {"Kalifornia", then.Add(time.Hour)},
+		"another size": {"Californias", then},
+	} {
+		path := write(t, geotest.WriteCity)
+		require.NoError(t, os.Chtimes(path, then, then))
+		l := open(t, Options{Database: path})
+
+		world := atlas()
+		world[0].Region = c.region
+		other := filepath.Join(t.TempDir(), "other.mmdb")
+		require.NoError(t, geotest.WriteCity(other, world))
+		content, err := os.ReadFile(other)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(path, content, 0o600))
+		require.NoError(t, os.Chtimes(path, c.modified, c.modified))
+		changed, err := l.Reload(t.Context())
+
+		require.NoError(t, err, name)
+		assert.True(t, changed, name)
+		assert.Equal(t, c.region, locate(l, "192.0.2.1").Region, name)
+	}
+}
+
 func TestReloadTakesUpAFileThatJoinsThePattern(t *testing.T) {
 	folder := t.TempDir()
 	require.NoError(t, writeFlat4(filepath.Join(folder, "a4.mmdb"), atlas()))
