@@ -10,7 +10,6 @@ type Job struct {
 	Service  Service
 	At       time.Duration  // after midnight
 	Days     []time.Weekday // none: every day
-	Weeks    int            // every how many weeks of the plan; 0: every week
 	Delay    time.Duration  // up to so much later, on each host and each time differently
 	Lasts    time.Duration
 	Flows    int  // into which the bytes are cut
@@ -24,21 +23,15 @@ type Job struct {
 func (s *stage) jobs(h *host, start time.Time) {
 	for i := range h.group.Jobs {
 		j := &h.group.Jobs[i]
-		if j.due(s.plan.Start, start) {
+		if j.due(start) {
 			s.run(h, j, h.jobFrom[i], start)
 		}
 	}
 }
 
-func (j *Job) due(planStart, hour time.Time) bool {
-	if int(j.At/time.Hour) != hour.Hour() {
-		return false
-	}
-	if len(j.Days) > 0 && !slices.Contains(j.Days, hour.Weekday()) {
-		return false
-	}
-	const week = 7 * hoursPerDay * time.Hour
-	return int(hour.Sub(planStart)/week)%max(j.Weeks, 1) == 0
+// due reports whether the job begins in the given hour.
+func (j *Job) due(hour time.Time) bool {
+	return int(j.At/time.Hour) == hour.Hour() && (len(j.Days) == 0 || slices.Contains(j.Days, hour.Weekday()))
 }
 
 func (s *stage) run(h *host, j *Job, region int, hour time.Time) {

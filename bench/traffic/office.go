@@ -79,12 +79,12 @@ func upkeep(process string) []Habit {
 	}
 }
 
-// updates is the fortnightly evening on which everything is brought up to date.
+// updates is what brings every machine up to date on working days: much comes, little leaves.
 func updates(process string) Job {
 	return Job{
-		Service: Service{"updates", 443, process}, At: 19 * time.Hour, Days: []time.Weekday{time.Wednesday}, Weeks: 2,
-		Delay: 50 * time.Minute, Lasts: 40 * time.Minute, Flows: 12,
-		Sent: Size{Median: 2e6, Sigma: 0.4, Max: 1e7}, Received: Size{Median: 4e8, Sigma: 0.5, Max: 2e9}, Region: "Washington",
+		Service: Service{"updates", 443, process}, At: 12 * time.Hour, Delay: 3 * time.Hour, Lasts: 20 * time.Minute, Flows: 6,
+		Days: []time.Weekday{time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday},
+		Sent: Size{Median: 4e5, Sigma: 0.8, Max: 1e7}, Received: Size{Median: 4e7, Sigma: 1.2, Max: 2e9}, Region: "Washington",
 	}
 }
 
