@@ -1,0 +1,93 @@
+package decode_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/otel-exfil/exfil/bench/encode"
+	"github.com/otel-exfil/exfil/internal/decode"
+	"github.com/otel-exfil/exfil/internal/flow"
+)
+
+// batch is 1,000 records, as many as a receiver sends at once.
+func batch(b *testing.B, name string) plog.Logs {
+	var flows []flow.Record
+	for len(flows) < 1000 {
+		flows = append(flows, scenario()[0])
+	}
+	logs, err := encode.Logs(name, flows)
+	require.NoError(b, err)
+	return logs
+}
+
+// BenchmarkDecode decodes batches of 1,000 flows; ns/op is that of one record. Beside it, in the
+// same run, stands what only looking at each attribute of the same records costs.
+func BenchmarkDecode(b *testing.B) {
+	for _, name := range encode.Formats() {
+		logs := batch(b, name)
+		b.Run(name+"/bare_pass", func(b *testing.B) { passes(b, logs, newBarePass()) })
+		b.Run(name+"/decode", func(b *testing.B) {
+			d := everything(b)
+			var s decode.Scratch
+			dst := make([]flow.Record, 0, 4000)
+			passes(b, logs, func(logs plog.Logs) {
+				dst = dst[:0]
+				for _, rl := range logs.ResourceLogs().All() {
+					d.Resource(&s, rl.Resource())
+					for _, sl := range rl.ScopeLogs().All() {
+						for _, lr := range sl.LogRecords().All() {
+							dst, _ = d.Log(&s, lr, dst)
+						}
+					}
+				}
+			})
+			require.GreaterOrEqual(b, len(dst), 1000, "the benchmark must have decoded something")
+		})
+	}
+}
+
+// passes runs pass over the batch until b.N records were seen.
+func passes(b *testing.B, logs plog.Logs, pass func(plog.Logs)) {
+	pass(logs)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for n := 0; n < b.N; n += logs.LogRecordCount() {
+		pass(logs)
+	}
+}
+
+// newBarePass returns a pass that reads every attribute's key and value and does nothing with them.
+func newBarePass() func(plog.Logs) {
+	var sum int64
+	var look func(pcommon.Map)
+	look = func(m pcommon.Map) {
+		for k, v := range m.All() {
+			sum += int64(len(k))
+			switch v.Type() {
+			case pcommon.ValueTypeStr:
+				sum += int64(len(v.Str()))
+			case pcommon.ValueTypeInt:
+				sum += v.Int()
+			case pcommon.ValueTypeDouble:
+				sum += int64(v.Double())
+			case pcommon.ValueTypeMap:
+				look(v.Map())
+			}
+		}
+	}
+	return func(logs plog.Logs) {
+		for _, rl := range logs.ResourceLogs().All() {
+			for _, sl := range rl.ScopeLogs().All() {
+				for _, lr := range sl.LogRecords().All() {
+					look(lr.Attributes())
+					if lr.Body().Type() == pcommon.ValueTypeMap {
+						look(lr.Body().Map())
+					}
+				}
+			}
+		}
+	}
+}

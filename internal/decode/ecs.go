@@ -1,0 +1,104 @@
+package decode
+
+import (
+	"encoding/binary"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/otel-exfil/exfil/internal/flow"
+)
+
+// ecs is a network event in the Elastic Common Schema, as Elastic Defend, Packetbeat and
+// Filebeat's modules write it. source.bytes is what the source sent and
+// destination.bytes the reply.
+type ecs struct {
+	ends                    endpoints
+	counts                  counters
+	time, direction         keys
+	who                     actors
+	sourceAt, destinationAt placeKeys
+
+	flowID, flowFinal, reporter keys
+}
+
+func newECS(c *compiler) format {
+	return one{&ecs{
+		ends: endpoints{
+			source:          append(c.signs("source.ip"), c.keys("source.address")...),
+			sourcePort:      c.keys("source.port"),
+			destination:     append(c.signs("destination.ip"), c.keys("destination.address")...),
+			destinationPort: c.keys("destination.port"),
+		},
+		counts:    counters{sent: c.signs("source.bytes"), received: c.signs("destination.bytes")},
+		time:      c.keys("event.end", "@timestamp"),
+		direction: c.keys("network.direction"),
+		who: actors{
+			host:    c.keys("host.name", "host.hostname", "agent.name"),
+			user:    c.keys("user.name", "source.user.name"),
+			process: c.keys("process.name"),
+		},
+		sourceAt:      ecsPlace(c, "source."),
+		destinationAt: ecsPlace(c, "destination."),
+		flowID:        c.keys("flow.id"),
+		flowFinal:     c.signs("flow.final"),
+		reporter:      c.keys("agent.id", "host.id", "host.name"),
+	}}
+}
+
+func ecsPlace(c *compiler, end string) placeKeys {
+	return placeKeys{
+		region:  c.keys(end+"geo.region_name", end+"geo.region_iso_code"),
+		country: c.keys(end + "geo.country_iso_code"),
+		city:    c.keys(end + "geo.city_name"),
+	}
+}
+
+func (f *ecs) record(s *Scratch, r *flow.Record) Reason {
+	if why := f.counts.read(s, r); why != Accepted {
+		return why
+	}
+	if why := f.ends.read(s, r); why != Accepted {
+		return why
+	}
+	r.Time = s.timeOr(f.time)
+	r.Direction = declaredDirection(s.text(f.direction))
+	f.who.read(s, r)
+	f.sourceAt.read(s, &r.SourcePlace)
+	f.destinationAt.read(s, &r.DestinationPlace)
+	f.series(s, r)
+	return Accepted
+}
+
+// series tells Packetbeat's running totals from plain counts by flow.final, which Packetbeat
+// alone writes; others use flow.id too. A flow is one flow only on the
+// agent that saw it, so the agent is part of its identity.
+func (f *ecs) series(s *Scratch, r *flow.Record) {
+	final, is := s.truth(f.flowFinal)
+	if is != good {
+		return
+	}
+	id := s.text(f.flowID)
+	if id == "" {
+		r.Total, r.Final = endsHash(r), final
+		return
+	}
+	// 0 means that there is no series, so the lowest bit is given up.
+	r.Total, r.Final = mix(xxhash.Sum64String(id), xxhash.Sum64String(s.text(f.reporter)))|1, final
+}
+
+// mix combines two hashes so that their order matters.
+func mix(a, b uint64) uint64 {
+	const prime = 0x9E3779B185EBCA87 // an odd factor spreads the bits of b; xxHash's first prime
+	return a ^ b*prime
+}
+
+// endsHash identifies a connection by its addresses and ports.
+func endsHash(r *flow.Record) uint64 {
+	var key [36]byte
+	source, destination := r.Source.As16(), r.Destination.As16()
+	copy(key[:], source[:])
+	copy(key[16:], destination[:])
+	binary.BigEndian.PutUint16(key[32:], r.SourcePort)
+	binary.BigEndian.PutUint16(key[34:], r.DestinationPort)
+	return xxhash.Sum64(key[:]) | 1
+}

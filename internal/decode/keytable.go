@@ -1,0 +1,163 @@
+package decode
+
+import "math/bits"
+
+// slot is the place in a Scratch of one key's value.
+type slot uint16
+
+const noSlot = slot(0xffff)
+
+// keys is a list of slots to try in order.
+type keys []slot
+
+// entry is what is known of one key on one level of nesting.
+type entry struct {
+	name string
+	slot slot // noSlot: the key only leads to nested ones
+	// formats has a bit for each format that the key is a sign of.
+	formats uint64
+	nested  *level // keys below this one, nil if none
+}
+
+// level finds the keys that may occur on one level of nesting. A dotted name may be
+// split at any of its dots, so "source.geo.city_name" is also known on the top level
+// as "source" and "source.geo", each with a level of its own.
+//
+// It is an open-addressing table with linear probing, at most a quarter full: most
+// attributes of a record are no key of ours, and a miss mostly costs one look.
+type level struct {
+	entries []*entry // the length is a power of two
+	shift   uint8
+	count   int
+}
+
+func newLevel() *level {
+	l := &level{}
+	l.resize(4)
+	return l
+}
+
+func (l *level) resize(logSize int) {
+	old := l.entries
+	l.entries, l.shift = make([]*entry, 1<<logSize), uint8(64-logSize)
+	for _, e := range old {
+		if e != nil {
+			l.place(e)
+		}
+	}
+}
+
+func (l *level) place(e *entry) {
+	i := l.index(e.name)
+	for l.entries[i] != nil {
+		i = (i + 1) & (len(l.entries) - 1)
+	}
+	l.entries[i] = e
+}
+
+// find returns the entry of a key, nil where it is unknown.
+func (l *level) find(name string) *entry {
+	for i := l.index(name); ; i = (i + 1) & (len(l.entries) - 1) {
+		e := l.entries[i]
+		if e == nil || e.name == name {
+			return e
+		}
+	}
+}
+
+// add returns the entry of a key, a new one where it is unknown.
+func (l *level) add(name string) *entry {
+	if e := l.find(name); e != nil {
+		return e
+	}
+	if l.count++; 4*l.count > len(l.entries) {
+		l.resize(bits.Len(uint(len(l.entries))))
+	}
+	e := &entry{name: name, slot: noSlot}
+	l.place(e)
+	return e
+}
+
+// index hashes the first and last eight bytes of a key and its length; the keys that
+// agree in these are few and share a probe sequence. The factor is 2^64 divided by
+// the golden ratio (multiplicative hashing, Knuth, TAOCP 3, 6.4).
+func (l *level) index(name string) int {
+	const golden = 0x9E3779B97F4A7C15
+	n := len(name)
+	var head, tail uint64
+	switch {
+	case n >= 8:
+		head, tail = load64(name), load64(name[n-8:])
+	case n >= 4:
+		head, tail = load32(name), load32(name[n-4:])
+	case n > 0:
+		head, tail = uint64(name[0]), uint64(name[n/2])<<8|uint64(name[n-1])
+	}
+	return int((head ^ bits.RotateLeft64(tail, 29) ^ uint64(n)) * golden >> l.shift)
+}
+
+func load64(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+func load32(s string) uint64 {
+	_ = s[3]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24
+}
+
+// compiler collects the keys of all configured formats into one table.
+type compiler struct {
+	top    *level
+	slots  map[string]slot
+	format int // the one being compiled
+}
+
+func newCompiler() *compiler {
+	return &compiler{top: newLevel(), slots: map[string]slot{}}
+}
+
+// keys returns the slots of the named keys, in their order.
+func (c *compiler) keys(names ...string) keys {
+	ks := make(keys, len(names))
+	for i, name := range names {
+		ks[i] = c.slot(name)
+	}
+	return ks
+}
+
+// signs is keys for keys whose presence tells the format being compiled.
+func (c *compiler) signs(names ...string) keys {
+	ks := c.keys(names...)
+	for _, name := range names {
+		c.walk(c.top, name, func(e *entry) { e.formats |= 1 << c.format })
+	}
+	return ks
+}
+
+func (c *compiler) slot(name string) slot {
+	if s, ok := c.slots[name]; ok {
+		return s
+	}
+	s := slot(len(c.slots))
+	c.slots[name] = s
+	c.walk(c.top, name, func(e *entry) { e.slot = s })
+	return s
+}
+
+// walk visits the entry of a name below l under every way of splitting it at dots,
+// making what is missing.
+func (c *compiler) walk(l *level, name string, visit func(*entry)) {
+	visit(l.add(name))
+	for i := 1; i < len(name)-1; i++ {
+		if name[i] != '.' {
+			continue
+		}
+		e := l.add(name[:i])
+		if e.nested == nil {
+			e.nested = newLevel()
+		}
+		c.walk(e.nested, name[i+1:], visit)
+	}
+}
