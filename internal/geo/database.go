@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 
@@ -57,28 +58,43 @@ func hint(content []byte) string {
 	return ""
 }
 
+// leaves walks the search tree and yields the result of each network that has a record. An
+// error is the last thing it yields. It ends also in a damaged tree.
+func leaves(reader *maxminddb.Reader) iter.Seq2[maxminddb.Result, error] {
+	// A binary tree of n nodes has n+1 leaves. A writer may share a branch; very many more
+	// leaves mean that damaged nodes share theirs, and the walk would take for ever.
+	limit := 4 * (uint64(reader.Metadata.NodeCount) + 1)
+	return func(yield func(maxminddb.Result, error) bool) {
+		var n uint64
+		for result := range reader.Networks(maxminddb.IncludeNetworksWithoutData()) {
+			if n++; n > limit {
+				yield(result, fmt.Errorf("%w: the search tree branches more often than it has nodes", ErrDamaged))
+				return
+			}
+			if err := result.Err(); err != nil {
+				yield(result, fmt.Errorf("%w: %w", ErrDamaged, err))
+				return
+			}
+			if result.Found() && !yield(result, nil) {
+				return
+			}
+		}
+	}
+}
+
 // load walks the whole search tree and decodes every record once.
 //
 // The library's own Verify is not used: it refuses databases that it reads well (those
 // of ip-location-db, for their empty description), and takes three times as long.
 func (d *database[T]) load(ctx context.Context, s schema[T]) error {
-	// A binary tree of n nodes has n+1 leaves. A writer may share a branch; very many more
-	// leaves mean that damaged nodes share theirs, and the walk would take for ever.
-	limit := 4 * (uint64(d.reader.Metadata.NodeCount) + 1)
-	var leaves uint64
-	places := make(map[T]uint32) // in values
-	for result := range d.reader.Networks(maxminddb.IncludeNetworksWithoutData()) {
-		if leaves++; leaves > limit {
-			return fmt.Errorf("%w: the search tree branches more often than it has nodes", ErrDamaged)
+	seen := 0
+	positions := make(map[T]uint32) // in values
+	for result, err := range leaves(d.reader) {
+		if err != nil {
+			return err
 		}
-		if leaves%4096 == 0 && ctx.Err() != nil {
+		if seen++; seen%4096 == 0 && ctx.Err() != nil {
 			return ctx.Err()
-		}
-		if err := result.Err(); err != nil {
-			return fmt.Errorf("%w: %w", ErrDamaged, err)
-		}
-		if !result.Found() {
-			continue
 		}
 		offset := uint32(result.Offset()) // fits: see maxFileSize
 		if _, ok := d.index[offset]; ok {
@@ -88,13 +104,13 @@ func (d *database[T]) load(ctx context.Context, s schema[T]) error {
 		if err != nil {
 			return fmt.Errorf("%w: record of %v: %w", ErrDamaged, result.Prefix(), err)
 		}
-		place, ok := places[value]
+		position, ok := positions[value]
 		if !ok {
-			place = uint32(len(d.values))
-			places[value] = place
+			position = uint32(len(d.values))
+			positions[value] = position
 			d.values = append(d.values, value)
 		}
-		d.index[offset] = place
+		d.index[offset] = position
 	}
 	d.values = slices.Clip(d.values)
 	return nil
@@ -106,11 +122,11 @@ func (d *database[T]) lookup(a netip.Addr) *T {
 	if !result.Found() {
 		return nil
 	}
-	place, ok := d.index[uint32(result.Offset())]
+	position, ok := d.index[uint32(result.Offset())]
 	if !ok {
 		return nil
 	}
-	return &d.values[place]
+	return &d.values[position]
 }
 
 func (d *database[T]) source(key string) Source {
@@ -141,9 +157,9 @@ var errNoRecords = errors.New("it holds no records")
 // true. The error tells why it never did.
 func probe(reader *maxminddb.Reader, recognise func(map[string]any) bool) error {
 	shown := 0
-	for result := range reader.Networks() {
-		if err := result.Err(); err != nil {
-			return fmt.Errorf("%w: %w", ErrDamaged, err)
+	for result, err := range leaves(reader) {
+		if err != nil {
+			return err
 		}
 		var record any
 		if err := result.Decode(&record); err != nil {

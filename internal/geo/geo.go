@@ -104,7 +104,7 @@ func (l *Locator) Locate(a netip.Addr) (flow.Place, bool) {
 	if !a.IsValid() {
 		return flow.Place{}, false
 	}
-	p := l.current.Load().locate(a.Unmap().WithZone(""))
+	p := l.current.Load().locate(a.Unmap())
 	return p, p.Region != ""
 }
 
@@ -115,7 +115,7 @@ func (l *Locator) ASN(a netip.Addr) (number uint32, organization string, ok bool
 	if !a.IsValid() {
 		return 0, "", false
 	}
-	s := l.current.Load().asn.lookup(a.Unmap().WithZone(""))
+	s := l.current.Load().asn.lookup(a.Unmap())
 	if s == nil || s.number == 0 {
 		return 0, "", false
 	}

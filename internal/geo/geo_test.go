@@ -63,10 +63,11 @@ func TestEverySchemaPlacesAddresses(t *testing.T) {
 		want  map[string]flow.Place
 	}{
 		"City": {geotest.WriteCity, map[string]flow.Place{
-			"192.0.2.1":   sanDiego,
-			"2001:db8::1": amsterdam,
-			"192.0.2.130": {Region: "GB-ENG", Country: "GB"},
-			"192.0.2.200": withCity(coarse("MK", "North Macedonia"), "Skopje"),
+			"192.0.2.1":        sanDiego,
+			"2001:db8::1":      amsterdam,
+			"::ffff:192.0.2.1": sanDiego,
+			"192.0.2.130":      {Region: "GB-ENG", Country: "GB"},
+			"192.0.2.200":      withCity(coarse("MK", "North Macedonia"), "Skopje"),
 		}},
 		"Country": {geotest.WriteCountry, map[string]flow.Place{
 			"192.0.2.1":   coarse("US", "United States"),
