@@ -1,0 +1,134 @@
+# exfil: an OpenTelemetry Collector component that notices data exfiltration.
+# `make` alone says what there is. All that is built goes to .build/, dist/ and _demo/.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -o pipefail -ec
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+GO        ?= go
+# How long each fuzz target runs in `make fuzz`, and what `make bench` runs.
+FUZZTIME  ?= 10m
+BENCH     ?= .
+BENCHTIME ?= 1s
+# Least share of hand-written statements that tests must cover, in per cent.
+COVERAGE  ?= 85
+# Packages to test, lint and measure.
+PKGS      ?= ./...
+
+BUILD     := .build
+TOOLS     := $(BUILD)/bin
+BUILDER   := $(TOOLS)/builder
+MINIMAL   := $(BUILD)/collector/otelcol-exfil-minimal
+FULL      := dist/otelcol-exfil
+# golangci-lint brings some 200 modules and takes minutes to compile the first time, so
+# it is no tool of tools/go.mod. `make lint` uses it where `make tools` put it.
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI_MODULE  := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+GOLANGCI  := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
+
+# What the component in a collector is made of: a collector is rebuilt when one of these
+# is newer, and only then.
+SOURCES := go.mod go.sum $(shell find internal exfilprocessor exfilconnector -type f \
+	\( -name '*.go' ! -name '*_test.go' -o -name '*.yaml' \) ! -path '*/testdata/*' 2>/dev/null)
+
+##@ Try it
+
+.PHONY: help
+help: ## say what there is to make
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(MINIMAL) ## four weeks of an office's flows with two thefts, and what the collector notices
+	@$(GO) run ./examples/demo -collector $(MINIMAL)
+
+##@ Build
+
+.PHONY: build
+build: $(FULL) ## a collector with everything of builder-config.yaml, in dist/
+
+.PHONY: collector-minimal
+collector-minimal: $(MINIMAL) ## the small collector of the demo and the tests, in .build/
+
+# The builder makes its output directory, but not that directory's parent.
+$(MINIMAL): testdata/builder-minimal.yaml $(SOURCES) | $(BUILDER)
+	@mkdir -p $(BUILD)
+	@echo "Building a small collector (minutes the first time, seconds later)"
+	$(BUILDER) --config $<
+
+$(FULL): builder-config.yaml $(SOURCES) | $(BUILDER)
+	@echo "Building the collector (several minutes the first time)"
+	$(BUILDER) --config $<
+
+$(BUILDER): tools/go.mod tools/go.sum
+	@mkdir -p $(TOOLS)
+	$(GO) -C tools build -o ../$(TOOLS)/ tool
+	@touch $(TOOLS)/*
+
+.PHONY: tools
+tools: $(BUILDER) $(GOLANGCI) ## builder, mdatagen, staticcheck and golangci-lint, in .build/bin/
+
+$(GOLANGCI):
+	@mkdir -p $(TOOLS)/install
+	GOBIN=$(CURDIR)/$(TOOLS)/install $(GO) install $(GOLANGCI_MODULE)@$(GOLANGCI_VERSION)
+	@mv $(TOOLS)/install/golangci-lint $@
+
+##@ Check
+
+# The runner's own lines come last: one for each package, after what they depend on.
+# The collector of the end-to-end test is a real one and built before.
+.PHONY: test
+test: $(MINIMAL) validate-examples ## all tests with -race, the end-to-end test, examples, coverage
+	@mkdir -p $(BUILD)
+	@EXFIL_COLLECTOR=$(CURDIR)/$(MINIMAL) $(GO) test -race -timeout 20m -covermode=atomic \
+		-coverprofile=$(BUILD)/coverage.txt $(PKGS) 2>&1 | tee $(BUILD)/test.txt
+	@$(MAKE) coverage-floor
+	@grep -E '^(ok|FAIL|---)' $(BUILD)/test.txt
+
+.PHONY: cover
+cover: ## how much of the hand-written code the tests cover, by package
+	@mkdir -p $(BUILD)
+	@$(GO) test -covermode=atomic -coverprofile=$(BUILD)/coverage.txt $(PKGS) > $(BUILD)/test.txt \
+		|| { cat $(BUILD)/test.txt; exit 1; }
+	@$(MAKE) coverage-floor
+
+.PHONY: coverage-floor
+coverage-floor:
+	@.ci/coverage $(BUILD)/coverage.txt $(COVERAGE)
+
+.PHONY: validate-examples
+validate-examples: $(MINIMAL) ## every examples/*.yaml is accepted by a collector
+	@.ci/validate-examples $(MINIMAL) $(wildcard $(FULL))
+
+.PHONY: lint
+lint: $(BUILDER) ## gofmt, vet, staticcheck, and golangci-lint where `make tools` put it
+	@out=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+		if [ -n "$$out" ]; then echo "not gofmt'd; run make fmt:"; echo "$$out"; exit 1; fi
+	$(GO) vet $(PKGS)
+	$(TOOLS)/staticcheck $(PKGS)
+	@if [ -x $(GOLANGCI) ]; then echo $(GOLANGCI) run $(PKGS); $(GOLANGCI) run $(PKGS); \
+		else echo "golangci-lint is not there and was not run; make tools installs it"; fi
+
+.PHONY: fmt
+fmt: ## format the Go code
+	@gofmt -w $$(git ls-files --cached --others --exclude-standard '*.go')
+
+.PHONY: generate
+generate: $(BUILDER) ## everything that is generated from metadata
+	$(GO) generate $(PKGS)
+
+.PHONY: bench
+bench: ## benchmarks; BENCH=<pattern> BENCHTIME=<time> PKGS=<packages>
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) $(PKGS)
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (10m) each
+	@.ci/fuzz $(FUZZTIME) $(PKGS)
+
+##@ Clean up
+
+.PHONY: clean
+clean: ## remove all that was built, tools included
+	rm -rf $(BUILD) dist _demo
