@@ -45,8 +45,12 @@ func (m *Model) Predict(s *Series, table *Table, slot Slot) Prediction {
 	k := s.experience()
 	priorMean, priorVariance := m.peers.prior(k)
 	n := float64(s.N)
-	level := (centreStrength*priorMean + n*float64(s.Mean)) / (centreStrength + n)
-	variance := m.peers.missedBy(k, priorVariance)
+	variance := (spreadStrength*m.peers.missedBy(k, priorVariance) + float64(s.SS)) / (spreadStrength + n)
+	// The weight of the peers' mean is what a normal hierarchy gives it: the variance within
+	// an entity over that between entities. A fixed weight would keep the centre of a key that is far from
+	// its peers, such as a nightly backup, wrong for weeks.
+	k0 := clip(variance/priorVariance, leastCentre, mostCentre)
+	level := (k0*priorMean + n*float64(s.Mean)) / (k0 + n)
 	active := (float64(s.Active) + 0.5) / (float64(s.Total) + 1)
 
 	var season float64
@@ -60,7 +64,7 @@ func (m *Model) Predict(s *Series, table *Table, slot Slot) Prediction {
 	}
 	return Prediction{
 		Centre:  float32(level + season),
-		Spread:  float32(math.Sqrt((spreadStrength*variance+float64(s.SS))/(spreadStrength+n) + spreadFloor)),
+		Spread:  float32(math.Sqrt(variance + spreadFloor)),
 		Season:  float32(season),
 		Silence: float32(-math.Log(clip(active, 1e-6, 1))),
 		Class:   s.calibrationClass(),
@@ -196,4 +200,4 @@ func (m *Model) EndWindow(slot Slot, endsDay bool) {
 }
 
 // LeansOnPeers says whether a series has too little history of its own to outweigh its peers.
-func (m *Model) LeansOnPeers(s *Series) bool { return s.N < centreStrength }
+func (m *Model) LeansOnPeers(s *Series) bool { return s.N < mostCentre }

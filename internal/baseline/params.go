@@ -25,8 +25,9 @@ const (
 	halfLife = 4 * week // of own history: four repeats of the weekly rhythm
 	week     = 7 * 24 * time.Hour
 
-	centreStrength = 4.0  // pseudo-windows that the peers' mean weighs against an entity's own
-	spreadStrength = 4.0  // the same for the spread
+	leastCentre    = 1.0  // pseudo-windows that the peers' mean weighs at least against an entity's own
+	mostCentre     = 4.0  // and at most
+	spreadStrength = 4.0  // pseudo-windows that the peers' spread weighs
 	spreadFloor    = 0.02 // variance of ln bytes that no entity goes below
 	slotStrength   = 2.0  // pseudo-occurrences that shrink a season cell towards the level
 	activeStrength = 4.0  // the same for a cell's chance of being active
@@ -51,7 +52,7 @@ func BytesOf(y float64) int64 {
 	if y >= 43.6 { // e^43.67 is MaxInt64
 		return math.MaxInt64
 	}
-	return int64(max(0, math.Exp(y)-Offset))
+	return int64(max(0, math.Round(math.Exp(y)-Offset)))
 }
 
 // Slot is a window's place in the week.

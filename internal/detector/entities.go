@@ -32,6 +32,9 @@ func (s *space) place(l *lane) (uint32, bool) {
 	if len(s.entities) < s.limit {
 		return s.grow(), true
 	}
+	if s.vain >= len(s.entities) { // all have been looked at; only a closing window changes that
+		return 0, false
+	}
 	return s.evict(l)
 }
 
@@ -67,8 +70,10 @@ func (s *space) evict(l *lane) (uint32, bool) {
 		}
 	}
 	if best == noEntity {
+		s.vain += evictionTries
 		return 0, false
 	}
+	s.vain = 0
 	e := &s.entities[best]
 	delete(s.index, e.hash)
 	if e.table != noTable {

@@ -24,6 +24,7 @@ type space struct {
 	entities []entity
 	mains    []uint64 // where rules share the space: for each entity, the hash of its key in each owner's main space
 	hand     uint32   // where the search for an entity to evict goes on
+	vain     int    // entities looked at since one was last found, while this window is open
 	tables   []baseline.Table
 	rhythmic []uint32 // entity of each table; noEntity where the table is free
 	unused   []uint32 // free tables
@@ -333,6 +334,7 @@ func (s *space) close(l *lane, endsDay bool, found []Finding) []Finding {
 	}
 	s.model.EndWindow(l.slot, endsDay)
 	s.current.reset()
+	s.vain = 0
 	return found
 }
 
