@@ -1,0 +1,259 @@
+package alert
+
+import (
+	"container/list"
+	"encoding/binary"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/otel-exfil/exfil/internal/detector"
+)
+
+const (
+	// risen is by how many points a score must exceed the last one told to be news.
+	risen = 10
+	// maxRemembered bounds the entities whose last alerts are remembered; the one whose last alert
+	// is the oldest is forgotten first, and may then alert again early.
+	maxRemembered = 1 << 15
+	// rememberFor is how long an entity is remembered after its last alert, event time.
+	rememberFor = 5 * 7 * 24 * time.Hour
+	// maxTold bounds the windows that are remembered of one entity.
+	maxTold = 4
+)
+
+// GateOptions say how many alerts may leave.
+type GateOptions struct {
+	Interval       time.Duration // of event time, aligned to the epoch, over which alerts are capped
+	MaxPerInterval int           // anomalies that may leave in an interval
+	// SuppressFor says for how long after an alert of a rule further findings of the same
+	// entity are held back, event time; nil: for no time at all.
+	SuppressFor func(rule string) time.Duration
+}
+
+// Gate decides which findings become alerts. Per rule and entity,
+//   - after an alert, findings are held back for SuppressFor, unless one in another window scores
+//     ten points or more above the last that was told;
+//   - one window is told of at most twice: when first found, and once more when it closes ten
+//     points or more above that, as an update which names the first alert's UID;
+//   - what is held back is counted in the entity's next alert.
+//
+// Over all, no more than MaxPerInterval leave in an interval; an Overflow tells of the rest when the
+// interval ends. What a Gate remembers is bounded. It is not safe for concurrent use.
+type Gate struct {
+	options  GateOptions
+	memory   map[string]*list.Element // of *remembered, by entityKey
+	order    *list.List               // by last alert, the oldest first
+	interval int64                    // number of the current one since the epoch
+	left     int                      // alerts that left in it
+	overflow overflow
+	stats    GateStats
+	key      []byte // scratch
+}
+
+// GateStats counts findings since the gate was made.
+type GateStats struct {
+	Alerted    int64 // that left as alerts, updates included
+	Suppressed int64 // that were held back because their entity had alerted before
+	Overflowed int64 // that were held back because their interval was full
+}
+
+// remembered is what the gate knows of a rule's entity that has alerted.
+type remembered struct {
+	key        string
+	at         time.Time // event time of the last alert that was no update
+	score      float64   // of the last alert
+	suppressed int       // findings held back since then
+	told       []told    // the latest windows
+}
+
+// told is a window that an alert has told of.
+type told struct {
+	start   int64
+	span    time.Duration
+	uid     string
+	score   float64
+	updated bool
+}
+
+// NewGate makes a gate that remembers nothing.
+func NewGate(o GateOptions) *Gate {
+	if o.SuppressFor == nil {
+		o.SuppressFor = func(string) time.Duration { return 0 }
+	}
+	return &Gate{options: o, memory: make(map[string]*list.Element), order: list.New()}
+}
+
+// Stats reports counts so far.
+func (g *Gate) Stats() GateStats { return g.stats }
+
+// Admit appends the alerts that the findings make to out. Where a finding begins a new interval, the
+// Overflow of the last one comes before it.
+func (g *Gate) Admit(findings []detector.Finding, out []Alert) []Alert {
+	for i := range findings {
+		f := &findings[i]
+		out = g.Tick(f.Time, out)
+		out = g.admit(f, out)
+	}
+	return out
+}
+
+// Tick lets event time pass and appends the Overflow of an interval that has ended, if there is one.
+func (g *Gate) Tick(eventTime time.Time, out []Alert) []Alert {
+	g.forget(eventTime)
+	interval := floorDivide(eventTime.UnixNano(), int64(g.options.Interval))
+	if interval <= g.interval {
+		return out
+	}
+	if g.overflow.alerts > 0 {
+		out = append(out, g.overflow.report(g.interval, g.options))
+		g.overflow = overflow{}
+	}
+	g.interval, g.left = interval, 0
+	return out
+}
+
+func floorDivide(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
+
+func (g *Gate) admit(f *detector.Finding, out []Alert) []Alert {
+	g.key = appendEntityKey(g.key[:0], f)
+	var m *remembered
+	element := g.memory[string(g.key)]
+	if element != nil {
+		m = element.Value.(*remembered)
+	}
+	state, first := g.judge(f, m)
+	if state == "" {
+		g.stats.Suppressed++
+		m.suppressed++
+		return out
+	}
+	if g.left >= g.options.MaxPerInterval {
+		g.stats.Overflowed++
+		g.overflow.add(f)
+		if m != nil {
+			m.suppressed++
+		}
+		return out
+	}
+	g.left++
+	g.stats.Alerted++
+	a := Anomaly{Finding: *f, UID: findingUID(f, state)}
+	if m != nil {
+		a.Suppressed = m.suppressed
+	}
+	if state == stateUpdate {
+		a.UpdateOf = first.uid
+		first.updated, first.score = true, f.Score
+		m.score, m.suppressed = f.Score, 0
+		return append(out, a)
+	}
+	g.remember(element, f, a.UID)
+	return append(out, a)
+}
+
+// judge says in which state a finding is to be told, "" if it is to be held back, and which telling
+// of its window came first.
+func (g *Gate) judge(f *detector.Finding, m *remembered) (state string, first *told) {
+	if m == nil {
+		return stateNew, nil
+	}
+	for i := range m.told {
+		if t := &m.told[i]; t.start == f.WindowStart.UnixNano() && t.span == f.Span {
+			if f.Phase == detector.Closing && !t.updated && f.Score >= t.score+risen {
+				return stateUpdate, t
+			}
+			return "", t
+		}
+	}
+	if f.Time.Sub(m.at) < g.options.SuppressFor(f.Rule) && f.Score < m.score+risen {
+		return "", nil
+	}
+	return stateNew, nil
+}
+
+// remember notes that an alert left, element being what is known of the entity already, or nil.
+func (g *Gate) remember(element *list.Element, f *detector.Finding, uid string) {
+	if element == nil {
+		if g.order.Len() >= maxRemembered {
+			g.drop(g.order.Front())
+		}
+		element = g.order.PushBack(&remembered{key: string(g.key)})
+		g.memory[string(g.key)] = element
+	} else {
+		g.order.MoveToBack(element)
+	}
+	m := element.Value.(*remembered)
+	m.at, m.score, m.suppressed = f.Time, f.Score, 0
+	if len(m.told) == maxTold {
+		m.told = slices.Delete(m.told, 0, 1)
+	}
+	m.told = append(m.told, told{start: f.WindowStart.UnixNano(), span: f.Span, uid: uid, score: f.Score})
+}
+
+func (g *Gate) forget(now time.Time) {
+	for e := g.order.Front(); e != nil && now.Sub(e.Value.(*remembered).at) > rememberFor; e = g.order.Front() {
+		g.drop(e)
+	}
+}
+
+func (g *Gate) drop(e *list.Element) {
+	delete(g.memory, e.Value.(*remembered).key)
+	g.order.Remove(e)
+}
+
+// appendEntityKey writes the rule and entity of a finding, each part preceded by its length.
+func appendEntityKey(key []byte, f *detector.Finding) []byte {
+	key = binary.AppendUvarint(key, uint64(len(f.Rule)))
+	key = append(key, f.Rule...)
+	for _, value := range f.Values {
+		key = binary.AppendUvarint(key, uint64(len(value)))
+		key = append(key, value...)
+	}
+	return key
+}
+
+// overflow collects what an interval's Overflow will tell.
+type overflow struct {
+	alerts   int
+	rules    map[string]int
+	entities []OverflowEntity
+	others   int
+}
+
+func (o *overflow) add(f *detector.Finding) {
+	if o.rules == nil {
+		o.rules = make(map[string]int)
+	}
+	o.alerts++
+	o.rules[f.Rule]++
+	for i := range o.entities {
+		if e := &o.entities[i]; e.Rule == f.Rule && slices.Equal(e.Values, f.Values) {
+			e.Alerts++
+			return
+		}
+	}
+	if len(o.entities) == OverflowEntities {
+		o.others++
+		return
+	}
+	o.entities = append(o.entities, OverflowEntity{Rule: f.Rule, Fields: f.Fields, Values: f.Values, Alerts: 1})
+}
+
+func (o *overflow) report(interval int64, options GateOptions) Overflow {
+	start := time.Unix(0, interval*int64(options.Interval)).UTC()
+	r := Overflow{
+		Start: start, End: start.Add(options.Interval), MaxPerInterval: options.MaxPerInterval,
+		Alerts: o.alerts, Entities: o.entities, Others: o.others,
+	}
+	for _, id := range slices.Sorted(maps.Keys(o.rules)) {
+		r.Rules = append(r.Rules, OverflowRule{Rule: id, Alerts: o.rules[id]})
+	}
+	return r
+}

@@ -1,0 +1,245 @@
+package alert
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otel-exfil/exfil/internal/detector"
+)
+
+func newGate(change func(*GateOptions)) *Gate {
+	o := GateOptions{
+		Interval: 15 * time.Minute, MaxPerInterval: 100,
+		SuppressFor: func(string) time.Duration { return 24 * time.Hour },
+	}
+	if change != nil {
+		change(&o)
+	}
+	return NewGate(o)
+}
+
+// at is a finding on an entity, so many windows after the first, ten minutes into it.
+func at(window int, entity string, score float64) detector.Finding {
+	f := portFinding()
+	f.Values, f.Score = []string{entity}, score
+	f.WindowStart = windowStart.Add(time.Duration(window) * threeHours)
+	f.WindowEnd = f.WindowStart.Add(threeHours)
+	f.Time = f.WindowStart.Add(10 * time.Minute)
+	return f
+}
+
+func closing(f detector.Finding, score float64) detector.Finding {
+	f.Phase, f.Score, f.Time = detector.Closing, score, f.WindowEnd
+	return f
+}
+
+func admit(g *Gate, findings ...detector.Finding) []Anomaly {
+	var anomalies []Anomaly
+	for _, a := range g.Admit(findings, nil) {
+		if anomaly, ok := a.(Anomaly); ok {
+			anomalies = append(anomalies, anomaly)
+		}
+	}
+	return anomalies
+}
+
+func TestAnEntityAlertsOnceADay(t *testing.T) {
+	g := newGate(nil)
+	first := admit(g, at(0, "4444", 80))
+	require.Len(t, first, 1)
+	assert.Zero(t, first[0].Suppressed)
+	assert.Empty(t, first[0].UpdateOf)
+
+	assert.Empty(t, admit(g, at(1, "4444", 80)))
+	assert.Empty(t, admit(g, at(2, "4444", 89)))
+	assert.Len(t, admit(g, at(2, "8080", 76)), 1, "another entity is another matter")
+
+	other := at(2, "4444", 76)
+	other.Rule = "unusual_region"
+	assert.Len(t, admit(g, other), 1, "and so is another rule")
+
+	later := admit(g, at(8, "4444", 76))
+	require.Len(t, later, 1, "a day has passed")
+	assert.Equal(t, 2, later[0].Suppressed)
+	assert.NotEqual(t, first[0].UID, later[0].UID)
+
+	again := admit(g, at(16, "4444", 76))
+	require.Len(t, again, 1)
+	assert.Zero(t, again[0].Suppressed, "counted since the last alert")
+	assert.Equal(t, GateStats{Alerted: 5, Suppressed: 2}, g.Stats())
+}
+
+func TestMuchWorseInAnotherWindowIsNews(t *testing.T) {
+	g := newGate(nil)
+	require.Len(t, admit(g, at(0, "4444", 78)), 1)
+	assert.Empty(t, admit(g, at(1, "4444", 87.9)))
+	worse := admit(g, at(2, "4444", 88))
+	require.Len(t, worse, 1)
+	assert.Empty(t, worse[0].UpdateOf)
+	assert.Equal(t, 1, worse[0].Suppressed)
+	assert.Empty(t, admit(g, at(3, "4444", 97.9)), "ten points above the last that was told, not above the first")
+}
+
+func TestAWindowIsToldOfOnceAndUpdatedOnce(t *testing.T) {
+	g := newGate(nil)
+	f := at(0, "4444", 78)
+	first := admit(g, f)
+	require.Len(t, first, 1)
+
+	worse := f
+	worse.Score = 99
+	assert.Empty(t, admit(g, worse), "while the window is open there is no second alert, however bad")
+	assert.Empty(t, admit(g, closing(f, 87.9)), "nor at its close, if little was added")
+
+	update := admit(g, closing(f, 88))
+	require.Len(t, update, 1)
+	assert.Equal(t, first[0].UID, update[0].UpdateOf)
+	assert.NotEqual(t, first[0].UID, update[0].UID)
+	assert.Equal(t, 2, update[0].Suppressed)
+	assert.Empty(t, admit(g, closing(f, 100)), "one update")
+}
+
+func TestTheCloseOfAWindowThatNobodyHeardOfIsAnAlert(t *testing.T) {
+	g := newGate(nil)
+	alerts := admit(g, closing(at(0, "4444", 0), 90))
+	require.Len(t, alerts, 1)
+	assert.Empty(t, alerts[0].UpdateOf)
+}
+
+func TestWindowsOfSeveralSpansAreToldApart(t *testing.T) {
+	g := newGate(func(o *GateOptions) { o.SuppressFor = nil })
+	short, long := at(0, "4444", 80), at(0, "4444", 80)
+	long.Span, long.WindowEnd = 24*time.Hour, long.WindowStart.Add(24*time.Hour)
+	alerts := admit(g, short, long, short, long, at(1, "4444", 80))
+	require.Len(t, alerts, 3)
+	uids := map[string]bool{}
+	for _, a := range alerts {
+		uids[a.UID] = true
+	}
+	assert.Len(t, uids, 3)
+	update := admit(g, closing(short, 95))
+	require.Len(t, update, 1)
+	assert.Equal(t, alerts[0].UID, update[0].UpdateOf, "though later windows were told of since")
+}
+
+func TestWithoutSuppressionEveryWindowAlertsOnce(t *testing.T) {
+	g := newGate(func(o *GateOptions) { o.SuppressFor = nil })
+	for window := range 10 {
+		f := at(window, "4444", 80)
+		assert.Len(t, admit(g, f, f), 1, "window %d", window)
+	}
+}
+
+func TestWhatExceedsTheCapIsReportedWhenTheIntervalEnds(t *testing.T) {
+	g := newGate(func(o *GateOptions) { o.MaxPerInterval = 3 })
+	var findings []detector.Finding
+	for port := range 30 {
+		findings = append(findings, at(0, strconv.Itoa(1000+port), 80))
+	}
+	region := regionFinding()
+	region.Time = findings[0].Time
+	findings = append(findings, region, findings[29], findings[5])
+	out := g.Admit(findings, nil)
+	require.Len(t, out, 3)
+
+	assert.Empty(t, g.Tick(windowStart.Add(14*time.Minute+59*time.Second), nil), "the interval goes on")
+	out = g.Tick(windowStart.Add(15*time.Minute), nil)
+	require.Len(t, out, 1)
+	o := out[0].(Overflow)
+	assert.Equal(t, windowStart, o.Start)
+	assert.Equal(t, windowStart.Add(15*time.Minute), o.End)
+	assert.Equal(t, 3, o.MaxPerInterval)
+	assert.Equal(t, 30, o.Alerts)
+	assert.Equal(t, []OverflowRule{{"unusual_destination_port", 29}, {"unusual_region", 1}}, o.Rules)
+	require.Len(t, o.Entities, OverflowEntities)
+	assert.Equal(t, []string{"1003"}, o.Entities[0].Values)
+	assert.Equal(t, 2, o.Entities[2].Alerts, "port 1005 came twice")
+	assert.Equal(t, 9, o.Others)
+	assert.EqualValues(t, 30, g.Stats().Overflowed)
+
+	assert.Empty(t, g.Tick(windowStart.Add(time.Hour), nil), "once")
+	late := at(0, "1010", 80)
+	late.Time = windowStart.Add(20 * time.Minute)
+	assert.Len(t, admit(g, late), 1, "what was held back by the cap may alert when it is found again")
+}
+
+func TestTheNextIntervalsFirstFindingBringsTheOverflowBeforeIt(t *testing.T) {
+	g := newGate(func(o *GateOptions) { o.MaxPerInterval = 1 })
+	known := admit(g, at(-8, "2", 80))
+	require.Len(t, known, 1)
+	out := g.Admit([]detector.Finding{at(0, "1", 80), at(0, "2", 80), at(1, "2", 80)}, nil)
+	require.Len(t, out, 3)
+	assert.IsType(t, Anomaly{}, out[0])
+	assert.IsType(t, Overflow{}, out[1])
+	require.IsType(t, Anomaly{}, out[2])
+	assert.Equal(t, 1, out[2].(Anomaly).Suppressed, "what the cap held back counts as held back")
+}
+
+func TestAFindingThatComesLateBelongsToTheOpenInterval(t *testing.T) {
+	g := newGate(func(o *GateOptions) { o.MaxPerInterval = 1 })
+	assert.Len(t, admit(g, at(1, "1", 80)), 1)
+	assert.Empty(t, admit(g, at(0, "2", 80)))
+	assert.EqualValues(t, 1, g.Stats().Overflowed)
+}
+
+func TestTheGateForgets(t *testing.T) {
+	g := newGate(nil)
+	admit(g, at(0, "old", 80))
+	admit(g, at(8, "young", 80))
+	g.Tick(windowStart.Add(rememberFor+time.Hour), nil)
+	assert.Len(t, g.memory, 1)
+	assert.Equal(t, 1, g.order.Len())
+}
+
+func TestAFloodOfEntitiesIsBounded(t *testing.T) {
+	g := newGate(func(o *GateOptions) { o.MaxPerInterval = 1 << 20 })
+	for i := range maxRemembered + 10 {
+		require.Len(t, admit(g, at(0, strconv.Itoa(i), 80)), 1)
+	}
+	assert.Len(t, g.memory, maxRemembered)
+	assert.Equal(t, maxRemembered, g.order.Len())
+	assert.Empty(t, admit(g, at(1, strconv.Itoa(maxRemembered), 80)), "the latest are remembered")
+	assert.Len(t, admit(g, at(1, "3", 80)), 1, "the oldest are not")
+}
+
+func TestOneEntitysWindowsAreBounded(t *testing.T) {
+	g := newGate(func(o *GateOptions) { o.SuppressFor = nil })
+	for window := range 20 {
+		admit(g, at(window, "4444", 80))
+	}
+	assert.Len(t, g.order.Front().Value.(*remembered).told, maxTold)
+}
+
+func TestTimesBeforeTheEpochHaveIntervalsToo(t *testing.T) {
+	assert.EqualValues(t, -1, floorDivide(-1, 900))
+	assert.EqualValues(t, -1, floorDivide(-900, 900))
+	assert.EqualValues(t, 0, floorDivide(899, 900))
+}
+
+func TestTheUIDIsTheSameForTheSameAndOnlyForThat(t *testing.T) {
+	f := at(0, "4444", 80)
+	base := findingUID(&f, stateNew)
+	assert.Len(t, base, 32)
+
+	same := f
+	same.Score, same.Actual, same.Time, same.DetailFields = 99, 7, now, regionFinding().DetailFields
+	assert.Equal(t, base, findingUID(&same, stateNew), "whatever the verdict and whenever it fell")
+
+	for name, change := range map[string]func(*detector.Finding){
+		"rule":   func(f *detector.Finding) { f.Rule = "other" },
+		"value":  func(f *detector.Finding) { f.Values = []string{"4445"} },
+		"field":  func(f *detector.Finding) { f.Fields = regionFinding().Fields },
+		"window": func(f *detector.Finding) { f.WindowStart = f.WindowStart.Add(threeHours) },
+		"span":   func(f *detector.Finding) { f.Span = time.Hour },
+	} {
+		other := f
+		change(&other)
+		assert.NotEqual(t, base, findingUID(&other, stateNew), name)
+	}
+	assert.NotEqual(t, base, findingUID(&f, stateUpdate))
+	assert.NotEqual(t, uid("a", "bc"), uid("ab", "c"))
+}
