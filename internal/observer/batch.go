@@ -1,0 +1,113 @@
+package observer
+
+import (
+	"slices"
+
+	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/otel-exfil/exfil/internal/alert"
+	"github.com/otel-exfil/exfil/internal/decode"
+	"github.com/otel-exfil/exfil/internal/detector"
+	"github.com/otel-exfil/exfil/internal/flow"
+)
+
+// Batch is what was read of one delivery of logs, between the moment before the next consumer
+// gets them and the moment after. It belongs to one goroutine at a time, and ends with
+// either Commit or Discard.
+type Batch struct {
+	scratch decode.Scratch
+	records []flow.Record // of the log record in hand
+	flows   []flow.Flow   // of the whole batch, leaving ones only
+	// excepted holds, for each of flows, the index of the exception that it matches, or -1. It
+	// is empty where there are no exceptions.
+	excepted []int32
+
+	runningTotals bool // some of flows are
+	findings      []detector.Finding
+
+	read     int64   // log records looked at
+	own      int64   // log records that are alerts of our own
+	reasons  []int64 // log records by decode.Reason
+	outcomes []int64 // flows by flow.Outcome
+	repeated int64   // running totals that brought nothing new
+	exempted int64   // flows that an exception kept out
+}
+
+// maxKeptFlows bounds the memory that a pooled batch holds on to. A batch that was larger
+// goes to the garbage collector instead.
+const maxKeptFlows = 32_768
+
+func newBatch() *Batch {
+	return &Batch{
+		reasons:  make([]int64, len(decode.Reasons())),
+		outcomes: make([]int64, len(flow.Outcomes())),
+	}
+}
+
+func (b *Batch) reset() {
+	b.records = b.records[:0]
+	b.flows = b.flows[:0]
+	b.excepted = b.excepted[:0]
+	clear(b.findings)
+	b.findings = b.findings[:0]
+	b.runningTotals = false
+	b.read, b.own, b.repeated, b.exempted = 0, 0, 0, 0
+	clear(b.reasons)
+	clear(b.outcomes)
+}
+
+// Decode reads the flows of ld without counting anything yet. Call it before ld is handed on:
+// the next consumer may change it. It takes no lock and keeps nothing of ld but strings.
+func (o *Observer) Decode(ld plog.Logs) *Batch {
+	b := o.batches.Get().(*Batch)
+	b.scratch.Now = o.now()
+	resources := ld.ResourceLogs()
+	for i := range resources.Len() {
+		resource := resources.At(i)
+		o.decoder.Resource(&b.scratch, resource.Resource())
+		scopes := resource.ScopeLogs()
+		for j := range scopes.Len() {
+			scope := scopes.At(j)
+			records := scope.LogRecords()
+			b.read += int64(records.Len())
+			if scope.Scope().Name() == alert.ScopeName {
+				b.own += int64(records.Len())
+				continue
+			}
+			for k := range records.Len() {
+				o.decodeRecord(b, records.At(k))
+			}
+		}
+	}
+	b.scratch.Reset()
+	return b
+}
+
+func (o *Observer) decodeRecord(b *Batch, lr plog.LogRecord) {
+	var reason decode.Reason
+	b.records, reason = o.decoder.Log(&b.scratch, lr, b.records[:0])
+	b.reasons[reason]++
+	for i := range b.records {
+		o.resolve(b, &b.records[i])
+	}
+}
+
+// resolve adds the flow of bytes that leave, if r is one, completed by its place.
+func (o *Observer) resolve(b *Batch, r *flow.Record) {
+	n := len(b.flows)
+	b.flows = slices.Grow(b.flows, 1)[:n+1]
+	f := &b.flows[n]
+	outcome := o.scope.Resolve(r, f)
+	b.outcomes[outcome]++
+	if outcome != flow.Leaves {
+		b.flows = b.flows[:n]
+		return
+	}
+	if o.locator != nil {
+		f.Place = o.locator.Complete(f.Place, f.Destination)
+	}
+	if o.hasExceptions {
+		b.excepted = append(b.excepted, int32(o.exceptions.Match(f)))
+	}
+	b.runningTotals = b.runningTotals || f.Total != 0
+}

@@ -1,0 +1,290 @@
+// Package observer conducts the way of the data from log records to alerts: decode, scope,
+// exceptions, place, running totals, detector, gate, alert. The processor and the
+// connector share it. It starts no pipeline and owns no timer: its callers say when a batch
+// was delivered and when time has passed.
+package observer
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.uber.org/zap"
+
+	"github.com/otel-exfil/exfil/internal/alert"
+	"github.com/otel-exfil/exfil/internal/config"
+	"github.com/otel-exfil/exfil/internal/decode"
+	"github.com/otel-exfil/exfil/internal/detector"
+	"github.com/otel-exfil/exfil/internal/flow"
+	"github.com/otel-exfil/exfil/internal/geo"
+	"github.com/otel-exfil/exfil/internal/rule"
+)
+
+// Settings are what an observer needs beside its configuration.
+type Settings struct {
+	Logger       *zap.Logger
+	Now          func() time.Time // the clock; nil: time.Now
+	BuildVersion string           // version of the collector or component, named in alerts
+}
+
+// Observer turns delivered logs into alerts. Its methods are safe for concurrent use once Start
+// has returned.
+type Observer struct {
+	logger *zap.Logger
+	now    func() time.Time
+
+	decoder  *decode.Decoder
+	scope    *flow.Scope
+	places   geo.Options
+	locator  *geo.Locator // set by Start
+	detector *detector.Detector
+	judge    *judge
+	pending  pending
+	counts   counters
+	batches  sync.Pool // *Batch
+
+	hasExceptions bool
+	admission     sync.Mutex // guards Admit of exceptions, and totals
+	exceptions    *rule.Exceptions
+	totals        *totals
+
+	ticking sync.Mutex // guards health
+	health  health
+}
+
+// New compiles a configuration that Validate has passed. It opens no file but those
+// that rule_files names.
+func New(cfg *config.Config, s Settings) (*Observer, error) {
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	if s.Logger == nil {
+		s.Logger = zap.NewNop()
+	}
+	rules, err := cfg.EnabledRules()
+	if err != nil {
+		return nil, err
+	}
+	decoder, err := decode.New(cfg.DecodeInputs())
+	if err != nil {
+		return nil, err
+	}
+	exceptions, err := rule.NewExceptions(cfg.Exceptions)
+	if err != nil {
+		return nil, err
+	}
+	watcher, err := detector.New(watches(cfg, rules))
+	if err != nil {
+		return nil, fmt.Errorf("detector: %w", err)
+	}
+	o := &Observer{
+		logger:        s.Logger,
+		now:           s.Now,
+		decoder:       decoder,
+		scope:         flow.NewScope(cfg.Networks.Prefixes()),
+		detector:      watcher,
+		counts:        newCounters(),
+		hasExceptions: len(cfg.Exceptions) > 0,
+		exceptions:    exceptions,
+		totals:        newTotals(maxSeries),
+		places: geo.Options{
+			Database:       cfg.Geo.Database,
+			ASNDatabase:    cfg.Geo.ASNDatabase,
+			ReloadInterval: cfg.Geo.ReloadInterval,
+			Logger:         s.Logger,
+		},
+	}
+	o.batches.New = func() any { return newBatch() }
+	o.judge = newJudge(cfg, rules, &o.pending)
+	o.pending.writer, err = alert.NewWriter(rules, alert.Options{Schema: cfg.Alerts.Schema, Version: s.BuildVersion, ASN: o.asn})
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range exceptions.Expired(s.Now()) {
+		s.Logger.Warn("An exception has expired and matches nothing any more", zap.String("exception", name))
+	}
+	return o, nil
+}
+
+func watches(cfg *config.Config, rules []rule.Rule) detector.Settings {
+	s := detector.Settings{
+		Lateness:     cfg.AllowedLateness,
+		MaxClockSkew: cfg.MaxClockSkew,
+		WarmUp:       cfg.WarmUp,
+	}
+	for _, r := range rules {
+		s.Watches = append(s.Watches, detector.Watch{
+			Rule:        r.ID,
+			By:          r.By,
+			Details:     r.Details,
+			Spans:       r.Spans,
+			Threshold:   r.Threshold,
+			Budget:      r.Budget,
+			MinBytes:    r.MinBytes,
+			MaxEntities: r.MaxEntities,
+		})
+	}
+	return s
+}
+
+// Start opens the databases and, if they are to be reloaded, watches them until Close.
+func (o *Observer) Start(context.Context) error {
+	locator, err := geo.Open(o.places)
+	if err != nil {
+		return err
+	}
+	o.locator = locator
+	locator.Start()
+	return nil
+}
+
+// Close ends what Start began. It may be called without Start, and again.
+func (o *Observer) Close() error {
+	if o.locator == nil {
+		return nil
+	}
+	return o.locator.Close()
+}
+
+func (o *Observer) asn(addr netip.Addr) (uint32, string, bool) {
+	if o.locator == nil {
+		return 0, "", false
+	}
+	return o.locator.ASN(addr)
+}
+
+// Commit counts a batch that the next consumer has accepted, and queues the alerts that it
+// brings. The batch is the observer's again.
+func (o *Observer) Commit(b *Batch) {
+	now := o.now()
+	if b.runningTotals || len(b.excepted) > 0 {
+		o.admit(b, now)
+	}
+	o.counts.add(b)
+	b.findings = o.detector.Observe(b.flows, now, b.findings[:0])
+	if len(b.findings) > 0 {
+		o.judge.findings(b.findings, now)
+	}
+	o.release(b)
+}
+
+// Discard forgets a batch that the next consumer has refused: it will come again. The batch is
+// the observer's again.
+func (o *Observer) Discard(b *Batch) {
+	o.counts.refused.Add(b.read)
+	o.release(b)
+}
+
+func (o *Observer) release(b *Batch) {
+	if cap(b.flows) > maxKeptFlows || cap(b.records) > maxKeptFlows {
+		return
+	}
+	b.reset()
+	o.batches.Put(b)
+}
+
+// admit turns running totals into increments and takes out what is excepted. Both remember what
+// they have counted, which is why they wait for the delivery.
+func (o *Observer) admit(b *Batch, now time.Time) {
+	o.admission.Lock()
+	defer o.admission.Unlock()
+	o.totals.age(now)
+	kept := b.flows[:0]
+	for i := range b.flows {
+		f := &b.flows[i]
+		if f.Total != 0 {
+			if f.Bytes = o.totals.advance(f); f.Bytes == 0 {
+				b.repeated++
+				continue
+			}
+		}
+		if len(b.excepted) > 0 && b.excepted[i] >= 0 && o.exceptions.Admit(int(b.excepted[i]), f, now) {
+			b.exempted++
+			continue
+		}
+		kept = append(kept, *f)
+	}
+	b.flows = kept
+}
+
+// Tick lets time pass: it closes windows that no traffic closes, reports what was held back in
+// an interval that has ended, and tells of changes in the detection's own health. Call it
+// about once a second.
+func (o *Observer) Tick() {
+	o.ticking.Lock()
+	defer o.ticking.Unlock()
+	now := o.now()
+	findings := o.detector.Tick(now, nil)
+	stats := o.detector.Stats()
+	for _, change := range o.health.warmUp(&stats) {
+		o.tell(change, now)
+	}
+	if o.locator != nil && !now.Before(o.health.checkAt) {
+		o.health.checkAt = now.Add(staleCheck)
+		for _, change := range o.health.databases(o.locator.Sources(), now) {
+			o.tell(change, now)
+		}
+	}
+	if len(findings) > 0 {
+		o.judge.findings(findings, now)
+	}
+	if at := o.health.eventTime(stats.Newest, now); !at.IsZero() {
+		o.judge.pass(at, now)
+	}
+}
+
+// tell queues a change of health and notes it in the collector's own log.
+func (o *Observer) tell(change alert.Alert, now time.Time) {
+	o.pending.push(change, now)
+	if h, ok := change.(alert.Health); ok {
+		o.logger.Info("Detection health", zap.String("status", string(h.Status)), zap.String("subject", h.Subject),
+			zap.Time("at", h.Time), zap.String("detail", h.Detail))
+	}
+}
+
+// Pending returns the number of alerts that wait to be delivered.
+func (o *Observer) Pending() int64 { return o.pending.waiting.Load() }
+
+// Alerts returns the alerts that wait to be delivered, oldest first, as a batch of the caller's own,
+// and their number. They stay until Delivered takes them off.
+func (o *Observer) Alerts() (plog.Logs, int) { return o.pending.logs() }
+
+// Delivered takes off the n oldest alerts, which a consumer has accepted.
+func (o *Observer) Delivered(n int) { o.pending.remove(n) }
+
+// Stats reports counts so far.
+func (o *Observer) Stats() Stats {
+	byRule, suppressed := o.judge.stats()
+	watched := o.detector.Stats()
+	entities := make(map[string]int64, len(watched.Entities))
+	for rule, n := range watched.Entities {
+		entities[rule] = int64(n)
+	}
+	o.admission.Lock()
+	series := o.totals.size()
+	o.admission.Unlock()
+	return Stats{
+		Records:       o.counts.records(),
+		Refused:       o.counts.refused.Load(),
+		Flows:         o.counts.flows(),
+		Bytes:         o.counts.bytes.Load(),
+		Detector:      watched,
+		Entities:      entities,
+		RunningTotals: int64(series),
+		Alerts:        byRule,
+		Suppressed:    suppressed,
+		Pending:       o.pending.waiting.Load(),
+		Dropped:       o.pending.dropped.Load(),
+	}
+}
+
+// Databases lists the databases in service; none before Start.
+func (o *Observer) Databases() []geo.Source {
+	if o.locator == nil {
+		return nil
+	}
+	return o.locator.Sources()
+}

@@ -1,0 +1,113 @@
+package observer
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/otel-exfil/exfil/internal/decode"
+	"github.com/otel-exfil/exfil/internal/detector"
+	"github.com/otel-exfil/exfil/internal/flow"
+)
+
+// Outcomes of an observer's own, beside those of decode.Reason and flow.Outcome.
+const (
+	// OwnAlert is the outcome of a record that is itself an alert of this component.
+	OwnAlert = "own_alert"
+	// Excepted is the outcome of a flow that an exception keeps out of the baselines.
+	Excepted = "excepted"
+	// Repeated is the outcome of a flow whose running total brings nothing new.
+	Repeated = "repeated"
+)
+
+// Stats is what an observer did since it was made, and how it is now.
+type Stats struct {
+	Records map[string]int64 // delivered log records, by outcome
+	Refused int64            // log records that the next consumer refused
+	Flows   map[string]int64 // flows read, by outcome; "leaves" are those that the detector got
+	Bytes   int64            // bytes of those
+
+	Detector      detector.Stats
+	Entities      map[string]int64 // entities watched, by rule
+	RunningTotals int64            // connections remembered whose bytes come as running totals
+
+	Alerts     map[string]int64 // alerts decided, by rule; updates included
+	Suppressed int64            // findings held back
+	Pending    int64            // alerts that wait to be delivered
+	Dropped    int64            // alerts lost because too many waited
+}
+
+// counters are the counts of delivered batches; each is added to once a batch.
+type counters struct {
+	reasons  []atomic.Int64 // by decode.Reason
+	outcomes []atomic.Int64 // by flow.Outcome
+	own      atomic.Int64
+	refused  atomic.Int64
+	excepted atomic.Int64
+	repeated atomic.Int64
+	bytes    atomic.Int64
+}
+
+func newCounters() counters {
+	return counters{
+		reasons:  make([]atomic.Int64, len(decode.Reasons())),
+		outcomes: make([]atomic.Int64, len(flow.Outcomes())),
+	}
+}
+
+// add counts what was read of a delivered batch, and the flows left after admission.
+func (c *counters) add(b *Batch) {
+	b.outcomes[flow.Leaves] -= b.repeated + b.exempted
+	addEach(c.reasons, b.reasons)
+	addEach(c.outcomes, b.outcomes)
+	c.own.Add(b.own)
+	c.repeated.Add(b.repeated)
+	c.excepted.Add(b.exempted)
+	var sum int64
+	for i := range b.flows {
+		sum = plus(sum, b.flows[i].Bytes)
+	}
+	for before := c.bytes.Load(); !c.bytes.CompareAndSwap(before, plus(before, sum)); {
+		before = c.bytes.Load()
+	}
+}
+
+// plus adds numbers that are not negative; what does not fit is the largest number there is.
+func plus(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
+
+func addEach(to []atomic.Int64, counts []int64) {
+	for i, n := range counts {
+		if n != 0 {
+			to[i].Add(n)
+		}
+	}
+}
+
+func (c *counters) records() map[string]int64 {
+	byOutcome := map[string]int64{OwnAlert: c.own.Load()}
+	for _, reason := range decode.Reasons() {
+		byOutcome[reason.String()] = c.reasons[reason].Load()
+	}
+	return byOutcome
+}
+
+func (c *counters) flows() map[string]int64 {
+	byOutcome := map[string]int64{Excepted: c.excepted.Load(), Repeated: c.repeated.Load()}
+	for _, outcome := range flow.Outcomes() {
+		byOutcome[outcome.String()] = c.outcomes[outcome].Load()
+	}
+	return byOutcome
+}
+
+// Lag returns how far the newest event time is behind the clock, 0 before the first flow.
+func (s *Stats) Lag(now time.Time) time.Duration {
+	if s.Detector.Newest.IsZero() {
+		return 0
+	}
+	return now.Sub(s.Detector.Newest)
+}
