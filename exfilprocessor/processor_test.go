@@ -1,0 +1,315 @@
+package exfilprocessor
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/otel-exfil/exfil/internal/alert"
+	"github.com/otel-exfil/exfil/internal/config"
+)
+
+func TestATheftToAnUnusedPortAlertsWithTheRecordThatCrosses(t *testing.T) {
+	w := newWorld(t, quick())
+	for _, hour := range ordinary(3) {
+		w.consume(hour)
+	}
+	require.Empty(t, w.next.anomalies(), "ordinary traffic")
+
+	w.consume(theft(3))
+	assert.Contains(t, w.next.anomalies(), "4444")
+	w.shutdown()
+}
+
+func TestRecordsPassUnchanged(t *testing.T) {
+	w := newWorld(t, quick())
+	want := ordinary(1)
+	for _, hour := range want {
+		given := plog.NewLogs()
+		hour.CopyTo(given)
+		given.MarkReadOnly()
+		w.consume(given)
+	}
+	require.Len(t, w.next.data, len(want))
+	for i := range want {
+		assert.Equal(t, want[i], w.next.data[i])
+	}
+	assert.False(t, w.processor.Capabilities().MutatesData)
+	w.shutdown()
+}
+
+func TestTheNextConsumerMayChangeWhatItGets(t *testing.T) {
+	w := newWorld(t, quick())
+	w.next.vandal = true
+	for _, hour := range ordinary(3) {
+		w.consume(hour)
+	}
+	w.consume(theft(3))
+	assert.Contains(t, w.next.anomalies(), "4444")
+	w.shutdown()
+}
+
+func TestWhatIsRefusedIsNotObserved(t *testing.T) {
+	w := newWorld(t, quick())
+	for _, hour := range ordinary(3) {
+		w.consume(hour)
+	}
+	observed := w.stats()
+
+	w.next.refuseData = errRefused
+	for range 5 {
+		err := w.processor.ConsumeLogs(context.Background(), theft(3))
+		require.Equal(t, errRefused, err, "the very error, so that the sender can tell what to do")
+	}
+	after := w.stats()
+	assert.Empty(t, w.next.anomalies())
+	assert.Equal(t, observed.Records, after.Records)
+	assert.Equal(t, observed.Flows, after.Flows)
+	assert.EqualValues(t, 5, after.Refused)
+
+	w.next.refuseData = nil
+	w.consume(theft(3))
+	assert.Contains(t, w.next.anomalies(), "4444")
+	flows, _ := w.next.alerts[len(w.next.alerts)-1].Attributes().Get("exfil.flows")
+	assert.EqualValues(t, 1, flows.Int(), "the theft counts once")
+	w.shutdown()
+}
+
+func TestWithoutPassThroughOnlyAlertsLeave(t *testing.T) {
+	cfg := quick()
+	cfg.PassThrough = false
+	w := newWorld(t, cfg)
+	w.next.refuseData = errRefused
+	for _, hour := range ordinary(3) {
+		w.consume(hour)
+	}
+	w.consume(theft(3))
+	assert.Zero(t, w.next.delivered())
+	assert.Contains(t, w.next.anomalies(), "4444")
+	w.shutdown()
+}
+
+func TestOwnAlertsAreNotReadAsFlows(t *testing.T) {
+	w := newWorld(t, quick())
+	for _, hour := range ordinary(3) {
+		w.consume(hour)
+	}
+	w.consume(theft(3))
+	require.NotEmpty(t, w.next.alerts)
+
+	// The alerts come round, as in a pipeline that receives what it sends.
+	loop := plog.NewLogs()
+	scope := loop.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty()
+	scope.Scope().SetName(alert.ScopeName)
+	for _, lr := range w.next.alerts {
+		lr.CopyTo(scope.LogRecords().AppendEmpty())
+	}
+	before := w.stats()
+	count := len(w.next.alerts)
+	w.consume(loop)
+	after := w.stats()
+	assert.EqualValues(t, count, after.Records["own_alert"]-before.Records["own_alert"])
+	assert.Equal(t, before.Flows, after.Flows)
+	assert.Len(t, w.next.alerts, 2*count, "they pass on")
+	w.shutdown()
+}
+
+func TestHostileRecordsPassOnUnharmed(t *testing.T) {
+	w := newWorld(t, quick())
+	hostile := ecs(make([]sent, 12)...)
+	records := hostile.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords()
+	spoil := []func(a pcommon.Map){
+		func(a pcommon.Map) { a.PutDouble("source.bytes", math.NaN()) },
+		func(a pcommon.Map) { a.PutDouble("source.bytes", math.Inf(1)) },
+		func(a pcommon.Map) { a.PutInt("source.bytes", -1) },
+		func(a pcommon.Map) { a.PutInt("source.bytes", math.MinInt64) },
+		func(a pcommon.Map) { a.PutDouble("source.bytes", 1e300) },
+		func(a pcommon.Map) { a.PutStr("source.bytes", "lots") },
+		func(a pcommon.Map) { a.PutStr("source.ip", "10.0.0.999") },
+		func(a pcommon.Map) { a.PutStr("destination.ip", strings.Repeat("f", 100_000)) },
+		func(a pcommon.Map) { a.PutInt("destination.port", 70_000) },
+		func(a pcommon.Map) { a.PutEmptyMap("source.ip").PutEmptyMap("source.ip") },
+		func(a pcommon.Map) { a.PutEmptyBytes("host.name").FromRaw([]byte{0xff, 0x00}) },
+		func(a pcommon.Map) { a.Clear() },
+	}
+	for i, change := range spoil {
+		change(records.At(i).Attributes())
+	}
+	want := plog.NewLogs()
+	hostile.CopyTo(want)
+	w.consume(hostile)
+	w.consume(plog.NewLogs())
+
+	require.Equal(t, 2, w.next.delivered())
+	stats := w.stats()
+	var counted int64
+	for _, n := range stats.Records {
+		counted += n
+	}
+	assert.EqualValues(t, len(spoil), counted, "every record has an outcome: %v", stats.Records)
+	assert.GreaterOrEqual(t, stats.Records["bad_bytes"], int64(5))
+	w.shutdown()
+}
+
+func TestARunningTotalCountsOnceEvenWhenRefused(t *testing.T) {
+	w := newWorld(t, quick())
+	at := afterDays(0)
+	total := func(second, bytes int64) plog.Logs {
+		return ecs(sent{at: at.Add(time.Duration(second) * time.Second), host: "ws-1", port: 443, bytes: bytes, id: "abc"})
+	}
+	w.consume(total(0, 1000))
+	w.next.refuseData = errRefused
+	require.Error(t, w.processor.ConsumeLogs(context.Background(), total(10, 3000)))
+	w.next.refuseData = nil
+	w.consume(total(10, 3000))
+	w.consume(total(10, 3000))
+	w.consume(total(20, 3500))
+
+	stats := w.stats()
+	assert.EqualValues(t, 3500, stats.Bytes)
+	assert.EqualValues(t, 3, stats.Flows["leaves"])
+	assert.EqualValues(t, 1, stats.Flows["repeated"])
+	assert.EqualValues(t, 1, stats.RunningTotals)
+	w.shutdown()
+}
+
+func TestConsumeFromManyGoroutines(t *testing.T) {
+	w := newWorld(t, quick())
+	hours := ordinary(3)
+	var senders sync.WaitGroup
+	for sender := range 4 {
+		senders.Go(func() {
+			for i := sender; i < len(hours); i += 4 {
+				assert.NoError(t, w.processor.ConsumeLogs(context.Background(), hours[i]))
+			}
+		})
+	}
+	senders.Go(func() {
+		for range 50 {
+			w.tick()
+			w.stats()
+		}
+	})
+	senders.Wait()
+	stats := w.stats()
+	assert.EqualValues(t, 8*len(hours), stats.Records["accepted"])
+	assert.Equal(t, len(hours), w.next.delivered())
+	w.shutdown()
+}
+
+func TestTheWarmUpIsAnnounced(t *testing.T) {
+	w := newWorld(t, quick())
+	hours := ordinary(3)
+	w.consume(hours[0])
+	w.tick()
+	assert.Equal(t, []string{"warming_up"}, w.next.statuses())
+	for _, hour := range hours[1:] {
+		w.consume(hour)
+	}
+	w.tick()
+	w.tick()
+	assert.Equal(t, []string{"warming_up", "ready"}, w.next.statuses())
+	w.shutdown()
+}
+
+func TestShutdownIsSafeAtAnyTime(t *testing.T) {
+	w := newWorld(t, quick())
+	w.shutdown()
+	w.shutdown()
+
+	unstarted := w.instance(quick(), w.next)
+	require.NoError(t, unstarted.Shutdown(context.Background()))
+	require.NoError(t, unstarted.Shutdown(context.Background()))
+}
+
+func TestAMissingDatabaseIsAnErrorAtStart(t *testing.T) {
+	cfg := quick()
+	cfg.Geo.Database = t.TempDir() + "/none.mmdb"
+	require.NoError(t, cfg.Validate(), "a configuration can be checked where the database is not")
+	w := newWorld(t, quick())
+	p := w.instance(cfg, w.next)
+	err := p.Start(context.Background(), componenttest.NewNopHost())
+	require.ErrorContains(t, err, "geo.database")
+	require.NoError(t, p.Shutdown(context.Background()))
+	w.shutdown()
+}
+
+func TestARuleFileThatIsGoneIsAnErrorAtCreation(t *testing.T) {
+	w := newWorld(t, quick())
+	cfg := quick()
+	cfg.RuleFiles = []string{"testdata/nowhere.yaml"}
+	_, err := w.factory.CreateLogs(context.Background(), w.settings(), cfg, w.next)
+	require.ErrorContains(t, err, "rule_files[0]")
+	w.shutdown()
+}
+
+func TestTheTickerClosesWindowsAndDelivers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := quick()
+		next := &downstream{}
+		f := newFactory(wallClock())
+		w := &world{t: t, factory: f, next: next, telemetry: componenttest.NewTelemetry()}
+		p := w.instance(cfg, next)
+		require.NoError(t, p.Start(t.Context(), componenttest.NewNopHost()))
+		require.NoError(t, p.ConsumeLogs(t.Context(), ecs(sent{at: time.Now(), host: "ws-1", port: 443, bytes: 1000})))
+		assert.Empty(t, next.statuses())
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		assert.Equal(t, []string{"warming_up"}, next.statuses())
+
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		assert.Positive(t, engineOf(p).observer.Stats().Detector.WindowsClosed, "no traffic closed them")
+		require.NoError(t, p.Shutdown(t.Context()))
+		require.NoError(t, w.telemetry.Shutdown(t.Context()))
+	})
+}
+
+func TestInstancesOfOneConfigurationShareWhatTheyLearn(t *testing.T) {
+	cfg := quick()
+	w := newWorld(t, cfg)
+	other := &downstream{}
+	second := w.instance(cfg, other)
+	require.NoError(t, second.Start(context.Background(), componenttest.NewNopHost()))
+	stranger := w.instance(quick(), other)
+
+	assert.Same(t, engineOf(w.processor), engineOf(second))
+	assert.NotSame(t, engineOf(w.processor), engineOf(stranger), "an equal configuration is not the same one")
+	require.NoError(t, stranger.Shutdown(context.Background()))
+
+	for i, hour := range ordinary(3) {
+		if i%2 == 0 {
+			w.consume(hour)
+		} else {
+			require.NoError(t, second.ConsumeLogs(context.Background(), hour))
+		}
+	}
+	require.NoError(t, second.ConsumeLogs(context.Background(), theft(3)))
+	assert.Contains(t, other.anomalies(), "4444", "by the pipeline that brought it")
+	assert.Empty(t, w.next.anomalies(), "and only there")
+
+	w.shutdown()
+	require.NoError(t, second.ConsumeLogs(context.Background(), ecs(sent{at: afterDays(3).Add(2 * time.Hour), host: "ws-4", port: 5555, bytes: 900_000_000})))
+	assert.Contains(t, other.anomalies(), "5555", "the second goes on alone")
+	require.NoError(t, second.Shutdown(context.Background()))
+
+	again := w.instance(cfg, other)
+	assert.NotSame(t, engineOf(second), engineOf(again), "after the last one has gone")
+	require.NoError(t, again.Shutdown(context.Background()))
+}
+
+func TestTheDefaultConfigurationIsTheSharedOne(t *testing.T) {
+	assert.Equal(t, config.Default(), NewFactory().CreateDefaultConfig())
+	assert.Equal(t, "exfil", fmt.Sprint(NewFactory().Type()))
+}

@@ -1,0 +1,80 @@
+package exfilprocessor
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/otel-exfil/exfil/exfilprocessor/internal/metadata"
+	"github.com/otel-exfil/exfil/internal/observer"
+)
+
+// newTelemetry registers what metadata.yaml describes. Everything is read from the observer's
+// counts when it is asked for, so that no record pays for it.
+func newTelemetry(set component.TelemetrySettings, e *engine, now func() time.Time) (*metadata.TelemetryBuilder, error) {
+	t, err := metadata.NewTelemetryBuilder(set)
+	if err != nil {
+		return nil, err
+	}
+	o := e.observer
+	stat := func(read func(s *observer.Stats) int64) metric.Int64Callback {
+		return func(_ context.Context, to metric.Int64Observer) error {
+			s := o.Stats()
+			to.Observe(read(&s))
+			return nil
+		}
+	}
+	by := func(key string, read func(s *observer.Stats) map[string]int64) metric.Int64Callback {
+		return func(_ context.Context, to metric.Int64Observer) error {
+			s := o.Stats()
+			for value, n := range read(&s) {
+				to.Observe(n, metric.WithAttributes(attribute.String(key, value)))
+			}
+			return nil
+		}
+	}
+	err = errors.Join(
+		t.RegisterExfilRecordsCallback(by("outcome", func(s *observer.Stats) map[string]int64 { return s.Records })),
+		t.RegisterExfilFlowsCallback(by("outcome", func(s *observer.Stats) map[string]int64 { return s.Flows })),
+		t.RegisterExfilAlertsCallback(by("rule", func(s *observer.Stats) map[string]int64 { return s.Alerts })),
+		t.RegisterExfilEntitiesCallback(by("rule", func(s *observer.Stats) map[string]int64 { return s.Entities })),
+		t.RegisterExfilRefusedRecordsCallback(stat(func(s *observer.Stats) int64 { return s.Refused })),
+		t.RegisterExfilBytesCallback(stat(func(s *observer.Stats) int64 { return s.Bytes })),
+		t.RegisterExfilLateFlowsCallback(stat(func(s *observer.Stats) int64 { return s.Detector.Late })),
+		t.RegisterExfilFutureFlowsCallback(stat(func(s *observer.Stats) int64 { return s.Detector.Future })),
+		t.RegisterExfilEvictedEntitiesCallback(stat(func(s *observer.Stats) int64 { return s.Detector.Evicted })),
+		t.RegisterExfilWindowsClosedCallback(stat(func(s *observer.Stats) int64 { return s.Detector.WindowsClosed })),
+		t.RegisterExfilRunningTotalsCallback(stat(func(s *observer.Stats) int64 { return s.RunningTotals })),
+		t.RegisterExfilSuppressedAlertsCallback(stat(func(s *observer.Stats) int64 { return s.Suppressed })),
+		t.RegisterExfilPendingAlertsCallback(stat(func(s *observer.Stats) int64 { return s.Pending })),
+		t.RegisterExfilDroppedAlertsCallback(stat(func(s *observer.Stats) int64 { return s.Dropped })),
+		t.RegisterExfilFailedEmissionsCallback(func(_ context.Context, to metric.Int64Observer) error {
+			to.Observe(e.failures.Load())
+			return nil
+		}),
+	)
+	err = errors.Join(err,
+		t.RegisterExfilWatermarkLagCallback(func(_ context.Context, to metric.Float64Observer) error {
+			s := o.Stats()
+			if !s.Detector.Newest.IsZero() {
+				to.Observe(now().Sub(s.Detector.Newest).Seconds())
+			}
+			return nil
+		}),
+		t.RegisterExfilGeoDatabaseAgeCallback(func(_ context.Context, to metric.Float64Observer) error {
+			for _, d := range o.Databases() {
+				to.Observe(now().Sub(d.Built).Seconds(), metric.WithAttributes(attribute.String("database", d.Key)))
+			}
+			return nil
+		}),
+	)
+	if err != nil {
+		t.Shutdown()
+		return nil, err
+	}
+	return t, nil
+}

@@ -1,0 +1,114 @@
+package exfilprocessor
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
+
+	"github.com/otel-exfil/exfil/exfilprocessor/internal/metadatatest"
+	"github.com/otel-exfil/exfil/internal/rule"
+)
+
+// point is a data point of one attribute.
+func point(key, value string, n int64) metricdata.DataPoint[int64] {
+	return metricdata.DataPoint[int64]{Attributes: attribute.NewSet(attribute.String(key, value)), Value: n}
+}
+
+func single(n int64) []metricdata.DataPoint[int64] {
+	return []metricdata.DataPoint[int64]{{Value: n}}
+}
+
+// nonZero returns the points of a sum that are not 0, by their only attribute's value.
+func nonZero(t *testing.T, w *world, name string) map[string]int64 {
+	t.Helper()
+	m, err := w.telemetry.GetMetric(name)
+	require.NoError(t, err)
+	points := map[string]int64{}
+	for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
+		if p.Value != 0 {
+			points[p.Attributes.ToSlice()[0].Value.AsString()] = p.Value
+		}
+	}
+	return points
+}
+
+func TestTelemetryTellsWhatHappened(t *testing.T) {
+	cfg := quick()
+	cfg.Exceptions = []rule.ExceptionConfig{{Name: "backup", Match: rule.ExceptionMatchConfig{Ports: []int{873}}}}
+	w := newWorld(t, cfg)
+	hours := ordinary(3)
+	for _, hour := range hours {
+		w.consume(hour)
+	}
+	w.tick()
+	w.next.set(func(d *downstream) { d.refuseAlerts = errRefused })
+	w.consume(theft(3))
+	w.next.set(func(d *downstream) { d.refuseData = errRefused })
+	require.Error(t, w.processor.ConsumeLogs(context.Background(), theft(3)))
+	w.next.set(func(d *downstream) { d.refuseData = nil })
+
+	broken := ecs(sent{at: afterDays(3), port: 443, bytes: -1}, sent{at: afterDays(3), port: 873, bytes: 5_000_000})
+	w.consume(broken)
+	inside := ecs(sent{at: afterDays(3), port: 443, bytes: 1000})
+	a := inside.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0).Attributes()
+	a.PutStr("destination.ip", "10.9.9.9")
+	a.PutStr("network.direction", "internal")
+	w.consume(inside)
+
+	ordinaryRecords := int64(8 * len(hours))
+	assert.Equal(t, map[string]int64{"accepted": ordinaryRecords + 3, "bad_bytes": 1}, nonZero(t, w, "otelcol_exfil_records"))
+	assert.Equal(t, map[string]int64{"leaves": ordinaryRecords + 1, "internal": 1, "excepted": 1}, nonZero(t, w, "otelcol_exfil_flows"))
+	metadatatest.AssertEqualExfilRefusedRecords(t, w.telemetry, single(1), metricdatatest.IgnoreTimestamp())
+	metadatatest.AssertEqualExfilFailedEmissions(t, w.telemetry, single(1), metricdatatest.IgnoreTimestamp())
+	metadatatest.AssertEqualExfilLateFlows(t, w.telemetry, single(0), metricdatatest.IgnoreTimestamp())
+	metadatatest.AssertEqualExfilFutureFlows(t, w.telemetry, single(0), metricdatatest.IgnoreTimestamp())
+	metadatatest.AssertEqualExfilEvictedEntities(t, w.telemetry, single(0), metricdatatest.IgnoreTimestamp())
+	metadatatest.AssertEqualExfilWindowsClosed(t, w.telemetry, single(int64(len(hours))), metricdatatest.IgnoreTimestamp())
+	metadatatest.AssertEqualExfilRunningTotals(t, w.telemetry, single(0), metricdatatest.IgnoreTimestamp())
+	metadatatest.AssertEqualExfilDroppedAlerts(t, w.telemetry, single(0), metricdatatest.IgnoreTimestamp())
+
+	stats := w.stats()
+	assert.Positive(t, stats.Alerts["unusual_destination_port"])
+	metadatatest.AssertEqualExfilAlerts(t, w.telemetry, []metricdata.DataPoint[int64]{
+		point("rule", "unusual_destination_port", stats.Alerts["unusual_destination_port"]),
+		point("rule", "unusual_region", stats.Alerts["unusual_region"]),
+	}, metricdatatest.IgnoreTimestamp())
+	metadatatest.AssertEqualExfilPendingAlerts(t, w.telemetry,
+		single(stats.Alerts["unusual_destination_port"]+stats.Alerts["unusual_region"]), metricdatatest.IgnoreTimestamp())
+	metadatatest.AssertEqualExfilSuppressedAlerts(t, w.telemetry, single(stats.Suppressed), metricdatatest.IgnoreTimestamp())
+	metadatatest.AssertEqualExfilBytes(t, w.telemetry, single(stats.Bytes), metricdatatest.IgnoreTimestamp())
+	assert.Greater(t, stats.Bytes, int64(800_000_000))
+	metadatatest.AssertEqualExfilEntities(t, w.telemetry, []metricdata.DataPoint[int64]{
+		point("rule", "unusual_destination_port", stats.Entities["unusual_destination_port"]),
+		point("rule", "unusual_region", stats.Entities["unusual_region"]),
+	}, metricdatatest.IgnoreTimestamp())
+	assert.Greater(t, stats.Entities["unusual_destination_port"], int64(6))
+
+	lag := w.hands.time().Sub(afterDays(3))
+	metadatatest.AssertEqualExfilWatermarkLag(t, w.telemetry,
+		[]metricdata.DataPoint[float64]{{Value: lag.Seconds()}}, metricdatatest.IgnoreTimestamp())
+
+	w.next.set(func(d *downstream) { d.refuseAlerts = nil })
+	w.shutdown()
+	_, err := w.telemetry.GetMetric("otelcol_exfil_records")
+	assert.Error(t, err, "after the shutdown nothing is told any more")
+}
+
+func TestTheAgeOfTheDatabaseIsTold(t *testing.T) {
+	w := newWorld(t, quick())
+	m, err := w.telemetry.GetMetric("otelcol_exfil_geo_database_age")
+	require.NoError(t, err)
+	points := m.Data.(metricdata.Gauge[float64]).DataPoints
+	require.Len(t, points, 1, "the embedded table")
+	name, _ := points[0].Attributes.Value("database")
+	assert.Equal(t, "geo.database", name.AsString())
+	built := w.hands.time().Add(-time.Duration(points[0].Value * float64(time.Second)))
+	assert.Greater(t, built.Year(), 2020)
+	w.shutdown()
+}
