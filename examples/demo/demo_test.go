@@ -111,9 +111,10 @@ func TestTheDemoShowsTheThefts(t *testing.T) {
 	t.Setenv(stageDirection, "reads everything")
 	f := inTestDir(t)
 	var out strings.Builder
-	require.NoError(t, demo(t.Context(), []string{"-collector", f.collector, "-dir", f.dir}, &out))
+	_, all := scenario()
+	require.NoError(t, show(t.Context(), f, afternoon(), all, &out))
 	for _, text := range []string{
-		"ws-07 sends 2.4 GB to port 4444 in Virginia",
+		"ws-07 sends 2.4 GB to port 4444 in Virginia, to an unused port: noticed after 1m0s",
 		"unusual_destination_port  4444      40 MB  8.0 kB  5000×  91     ws-07",
 		"unusual_region            Tashkent  40 MB  8.0 kB  5000×  91     dev-03",
 		"somebody sent much",
@@ -223,7 +224,15 @@ func TestAReportWithoutAlertsSaysSo(t *testing.T) {
 	var out strings.Builder
 	_, all := scenario()
 	report(&out, files{}, nil, all)
+	assert.Contains(t, out.String(), "to an unused port: not noticed")
 	assert.Contains(t, out.String(), "raised no alert")
+}
+
+func TestLongTextIsWrapped(t *testing.T) {
+	var out strings.Builder
+	wrap(&out, "  ", strings.Repeat("word ", 40))
+	wrap(&out, "  ", "\n")
+	assert.Equal(t, "  "+strings.Repeat("word ", 18)+"word\n  "+strings.Repeat("word ", 18)+"word\n  word word\n\n", out.String())
 }
 
 func TestFewAndManyAreShownShort(t *testing.T) {

@@ -63,13 +63,18 @@ func demo(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	plan, sought := scenario()
+	plan, all := scenario()
+	return show(ctx, f, plan, all, out)
+}
+
+// show lets the collector read the plan's flows and reports what it found of all that is sought.
+func show(ctx context.Context, f files, plan traffic.Plan, all []sought, out io.Writer) error {
 	alerts, err := detect(ctx, f, plan, newProgress(out))
 	if err != nil {
 		return err
 	}
-	report(out, f, alerts, sought)
-	return missed(alerts, sought)
+	report(out, f, alerts, all)
+	return missed(alerts, all)
 }
 
 // detect writes the plan's flows, runs the collector on them and returns its alerts.
@@ -77,7 +82,7 @@ func detect(ctx context.Context, f files, plan traffic.Plan, p *progress) ([]ale
 	if err := os.MkdirAll(f.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make the demo's directory: %w", err)
 	}
-	p.note("Four weeks of an office's flows, %s to %s.", plan.Start.Format(time.DateOnly), plan.End().Add(-1).Format(time.DateOnly))
+	p.note("%d days of an office's flows, %s to %s:", plan.Days, plan.Start.Format(time.DateOnly), plan.End().Add(-1).Format(time.DateOnly))
 	written, err := writeFlows(ctx, plan, f.flows(), p)
 	if err != nil {
 		return nil, err

@@ -18,14 +18,14 @@ func report(out io.Writer, f files, alerts []alert, all []sought) {
 	fmt.Fprintf(out, "\nTwo thefts were hidden among the flows:\n")
 	for _, s := range all {
 		t := s.theft
-		fmt.Fprintf(out, "  %s  %s sends %s to port %d in %s, %s\n",
-			t.Start.Format(clock), t.Host, human(t.Bytes), t.Port, t.Region, t.Name)
+		fmt.Fprintf(out, "  %s  %s sends %s to port %d in %s, %s: %s\n",
+			t.Start.Format(clock), t.Host, human(t.Bytes), t.Port, t.Region, t.Name, noticed(alerts, s))
 	}
 	if len(alerts) == 0 {
 		fmt.Fprintf(out, "\nThe collector raised no alert.\n")
 		return
 	}
-	fmt.Fprintf(out, "\nThe collector's alerts:\n\n")
+	fmt.Fprintf(out, "\nThe collector's alerts, each sent with the record that made it too much; bytes are those until then:\n\n")
 	table(out, alerts)
 	fmt.Fprintf(out, "\nOne of them in full:\n\n")
 	inFull(out, alerts, all)
@@ -43,6 +43,15 @@ Next:
   A collector with more receivers and exporters: make build
 `
 )
+
+// noticed says how long after its start a theft was noticed.
+func noticed(alerts []alert, s sought) string {
+	i := slices.IndexFunc(alerts, func(a alert) bool { return a.answers(s) })
+	if i < 0 {
+		return "not noticed"
+	}
+	return "noticed after " + alerts[i].time.Sub(s.theft.Start).Round(time.Second).String()
+}
 
 func human(bytes int64) string { return bytesize.Size(bytes).Human() }
 
@@ -97,8 +106,11 @@ func inFull(out io.Writer, alerts []alert, all []sought) {
 	attributes(out, r.Attributes())
 }
 
-// attributes prints a record's attributes by their names. A text of several lines
-// starts on a line of its own.
+// textWidth is how many columns a line of text may take.
+const textWidth = 100
+
+// attributes prints a record's attributes by their names. A long text starts on a line of
+// its own.
 func attributes(out io.Writer, m pcommon.Map) {
 	keys := make([]string, 0, m.Len())
 	width := 0
@@ -110,10 +122,29 @@ func attributes(out io.Writer, m pcommon.Map) {
 	for _, key := range keys {
 		v, _ := m.Get(key)
 		text := v.AsString()
-		if strings.Contains(text, "\n") {
-			fmt.Fprintf(out, "  %s\n      %s\n", key, strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n      "))
+		if v.Type() != pcommon.ValueTypeStr || len(text) <= textWidth && !strings.Contains(text, "\n") {
+			fmt.Fprintf(out, "  %-*s  %s\n", width, key, text)
 			continue
 		}
-		fmt.Fprintf(out, "  %-*s  %s\n", width, key, text)
+		fmt.Fprintf(out, "  %s\n", key)
+		for line := range strings.Lines(text) {
+			wrap(out, "      ", line)
+		}
 	}
+}
+
+// wrap prints a paragraph in lines of at most textWidth columns, unless a word is longer.
+func wrap(out io.Writer, indent, paragraph string) {
+	line := indent
+	for _, word := range strings.Fields(paragraph) {
+		if line != indent && len(line)+1+len(word) > textWidth {
+			fmt.Fprintln(out, line)
+			line = indent
+		}
+		if line != indent {
+			line += " "
+		}
+		line += word
+	}
+	fmt.Fprintln(out, strings.TrimRight(line, " "))
 }
