@@ -68,7 +68,7 @@ func silence(f *detector.Finding) string {
 	if f.Why.Season {
 		windows = "windows at such hours"
 	}
-	return fmt.Sprintf("It is active in %s of %s%s.", percent(min(1, math.Exp(-finite(f.Why.Silence)))), windows, weight)
+	return fmt.Sprintf("That it is active at all was to be expected in %s of %s%s.", percent(min(1, math.Exp(-finite(f.Why.Silence)))), windows, weight)
 }
 
 func history(f *detector.Finding) string {

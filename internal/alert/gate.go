@@ -20,12 +20,15 @@ const (
 	rememberFor = 5 * 7 * 24 * time.Hour
 	// maxTold bounds the windows that are remembered of one entity.
 	maxTold = 4
+
+	defaultInterval       = 15 * time.Minute
+	defaultMaxPerInterval = 100
 )
 
 // GateOptions say how many alerts may leave.
 type GateOptions struct {
-	Interval       time.Duration // of event time, aligned to the epoch, over which alerts are capped
-	MaxPerInterval int           // anomalies that may leave in an interval
+	Interval       time.Duration // of event time, aligned to the epoch, over which alerts are capped; 0: 15 min
+	MaxPerInterval int           // anomalies that may leave in an interval; 0: 100
 	// SuppressFor says for how long after an alert of a rule further findings of the same
 	// entity are held back, event time; nil: for no time at all.
 	SuppressFor func(rule string) time.Duration
@@ -78,6 +81,12 @@ type told struct {
 
 // NewGate makes a gate that remembers nothing.
 func NewGate(o GateOptions) *Gate {
+	if o.Interval <= 0 {
+		o.Interval = defaultInterval
+	}
+	if o.MaxPerInterval <= 0 {
+		o.MaxPerInterval = defaultMaxPerInterval
+	}
 	if o.SuppressFor == nil {
 		o.SuppressFor = func(string) time.Duration { return 0 }
 	}
@@ -150,7 +159,7 @@ func (g *Gate) admit(f *detector.Finding, out []Alert) []Alert {
 	}
 	if state == stateUpdate {
 		a.UpdateOf = first.uid
-		first.updated, first.score = true, f.Score
+		first.updated = true
 		m.score, m.suppressed = f.Score, 0
 		return append(out, a)
 	}

@@ -101,6 +101,8 @@ func TestAWindowIsToldOfOnceAndUpdatedOnce(t *testing.T) {
 	assert.NotEqual(t, first[0].UID, update[0].UID)
 	assert.Equal(t, 2, update[0].Suppressed)
 	assert.Empty(t, admit(g, closing(f, 100)), "one update")
+	assert.Empty(t, admit(g, at(1, "4444", 97.9)), "the update is the last that was told")
+	assert.Len(t, admit(g, at(1, "4444", 98)), 1)
 }
 
 func TestTheCloseOfAWindowThatNobodyHeardOfIsAnAlert(t *testing.T) {
@@ -190,9 +192,13 @@ func TestTheGateForgets(t *testing.T) {
 	g := newGate(nil)
 	admit(g, at(0, "old", 80))
 	admit(g, at(8, "young", 80))
+	admit(g, at(0, "again", 80))
+	admit(g, at(9, "again", 80))
 	g.Tick(windowStart.Add(rememberFor+time.Hour), nil)
-	assert.Len(t, g.memory, 1)
-	assert.Equal(t, 1, g.order.Len())
+	assert.Len(t, g.memory, 2)
+	assert.Equal(t, 2, g.order.Len())
+	g.Tick(windowStart.Add(rememberFor+26*time.Hour), nil)
+	assert.Len(t, g.memory, 1, "the last alert counts, not the first")
 }
 
 func TestAFloodOfEntitiesIsBounded(t *testing.T) {
@@ -212,6 +218,15 @@ func TestOneEntitysWindowsAreBounded(t *testing.T) {
 		admit(g, at(window, "4444", 80))
 	}
 	assert.Len(t, g.order.Front().Value.(*remembered).told, maxTold)
+}
+
+func TestAGateOfNoOptionsHasLimitsAllTheSame(t *testing.T) {
+	g := NewGate(GateOptions{})
+	for i := range 101 {
+		admit(g, at(0, strconv.Itoa(i), 80))
+	}
+	assert.Equal(t, GateStats{Alerted: 100, Overflowed: 1}, g.Stats())
+	assert.Len(t, g.Tick(windowStart.Add(15*time.Minute), nil), 1)
 }
 
 func TestTimesBeforeTheEpochHaveIntervalsToo(t *testing.T) {

@@ -99,13 +99,13 @@ func TestUsualIsThe95thPercentileOfWhatWasPredicted(t *testing.T) {
 func TestTheExplanationWeighsTheParts(t *testing.T) {
 	port, region, country := portFinding(), regionFinding(), countryFinding()
 	assert.Equal(t, "The bytes are 3.9 deviations above the 25 kB that is typical of port 4444 (weight 66 %). "+
-		"It is active in 2 % of windows (weight 34 %). "+
+		"That it is active at all was to be expected in 2 % of windows (weight 34 %). "+
 		"It was never seen before, so it is compared with what others send when they are new. "+
 		"By this deployment's own ordinary windows, 0.0052 false alarms a week and rule are to be expected at this score. "+
 		"10.1.2.3 sent 93 % of the bytes.", explanation(&port))
 	assert.Equal(t, "What is unusual is host ws-17 towards region California, not region California as a whole. "+
 		"The bytes are 3.3 deviations above the 4.0 MB that is typical of host ws-17 towards region California at this hour (weight 85 %). "+
-		"It is active in 33 % of windows at such hours (weight 15 %). "+
+		"That it is active at all was to be expected in 33 % of windows at such hours (weight 15 %). "+
 		"It is compared with its own 42 active windows. "+
 		"By this deployment's own ordinary windows, 0.7 false alarms a week and rule are to be expected at this score. "+
 		"ws-17 sent 100 % of the bytes.", explanation(&region))
@@ -117,7 +117,7 @@ func TestTheExplanationWeighsTheParts(t *testing.T) {
 	low := portFinding()
 	low.Why = detector.Why{Deviation: -0.5, Surprise: 0, Silence: 0}
 	low.Contributors = nil
-	assert.Contains(t, explanation(&low), "0.5 deviations below the 25 kB that is typical of port 4444. It is active in 100 % of windows. ")
+	assert.Contains(t, explanation(&low), "0.5 deviations below the 25 kB that is typical of port 4444. That it is active at all was to be expected in 100 % of windows. ")
 }
 
 func TestCombinationsReadAsPhrases(t *testing.T) {

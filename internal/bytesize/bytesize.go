@@ -124,7 +124,7 @@ func (s Size) Human() string {
 
 // rounded rounds to what Human shows, so that 999.7 kB becomes 1.0 MB and not 1000 kB.
 func rounded(value float64) float64 {
-	if value < 9.95 {
+	if value < 10 {
 		return math.Round(value*10) / 10
 	}
 	return math.Round(value)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/confmap"
 	"go.yaml.in/yaml/v3"
 
@@ -214,6 +215,29 @@ func TestErrorsCanBeToldApartAndComeAllAtOnce(t *testing.T) {
 	tooMany := Override{Details: make([][]string, 9)}
 	_, err = Resolve(map[string]Override{"unusual_region": tooMany})
 	assert.ErrorContains(t, err, "rules.unusual_region.details: 9 keys; at most 8")
+}
+
+func TestTheConfigurationIsWhatTheCollectorExpects(t *testing.T) {
+	type config struct {
+		Rules      map[string]Override `mapstructure:"rules"`
+		Exceptions []ExceptionConfig   `mapstructure:"exceptions"`
+	}
+	require.NoError(t, componenttest.CheckConfigStruct(&config{}))
+
+	exceptions, err := decodeExceptions(t, backup)
+	require.NoError(t, err)
+	before := config{Rules: configured(t, "rules: {unusual_region: {min_bytes: 3MiB, windows: [3h]}}"), Exceptions: exceptions}
+	conf := confmap.New()
+	require.NoError(t, conf.Marshal(before))
+	var after config
+	require.NoError(t, conf.Unmarshal(&after))
+	assert.Equal(t, before.Exceptions, after.Exceptions)
+	assert.Equal(t, before.Rules["unusual_region"].MinBytes, after.Rules["unusual_region"].MinBytes)
+	resolved, err := Resolve(after.Rules)
+	require.NoError(t, err)
+	want, err := Resolve(before.Rules)
+	require.NoError(t, err)
+	assert.Equal(t, want, resolved)
 }
 
 func write(t *testing.T, dir, name, text string) string {
