@@ -31,6 +31,7 @@ type Finding struct {
 	WindowStart time.Time
 	WindowEnd   time.Time
 	Span        time.Duration
+	First       time.Time // event time of the entity's first record in the window, to the second
 
 	Score       float64 // 0..100
 	FalseAlarms float64 // expected false alarms a week and rule at this score

@@ -65,7 +65,15 @@ func (l *lane) slotOf(bucket int64) baseline.Slot {
 	return baseline.SlotOf(time.Unix(0, bucket*l.span).In(l.location))
 }
 
-func (l *lane) start() int64   { return l.bucket * l.span }
+func (l *lane) start() int64 { return l.bucket * l.span }
+
+// startOf is the start of the open window or of the next.
+func (l *lane) startOf(next bool) int64 {
+	if next {
+		return l.end()
+	}
+	return l.start()
+}
 func (l *lane) end() int64     { return (l.bucket + 1) * l.span }
 func (l *lane) closeAt() int64 { return l.end() + l.lateness }
 

@@ -24,7 +24,7 @@ type space struct {
 	entities []entity
 	mains    []uint64 // where rules share the space: for each entity, the hash of its key in each owner's main space
 	hand     uint32   // where the search for an entity to evict goes on
-	vain     int    // entities looked at since one was last found, while this window is open
+	vain     int      // entities looked at since one was last found, while this window is open
 	tables   []baseline.Table
 	rhythmic []uint32 // entity of each table; noEntity where the table is free
 	unused   []uint32 // free tables
@@ -69,6 +69,7 @@ type sum struct {
 	threshold  int64 // bytes at which it is found; math.MaxInt64: not now
 	entity     uint32
 	flows      uint32
+	since      uint32 // seconds after the window's start at which the first record came
 	prediction baseline.Prediction
 	owner      uint8
 	found      bool
@@ -148,7 +149,8 @@ func (s *space) enter(l *lane, w *window, key uint64, f *flow.Flow, sc *scratch,
 		}
 	}
 	at := uint32(len(w.sums))
-	w.sums = append(w.sums, sum{entity: e})
+	since := max(0, f.Time-l.startOf(w == s.next)) / int64(time.Second)
+	w.sums = append(w.sums, sum{entity: e, since: uint32(since)})
 	w.index[key] = at
 	u := &w.sums[at]
 	if w == s.next {
@@ -251,6 +253,7 @@ func (s *space) finding(l *lane, u *sum, v baseline.Verdict, score float64, phas
 		WindowStart: time.Unix(0, l.start()).UTC(),
 		WindowEnd:   time.Unix(0, l.end()).UTC(),
 		Span:        s.span,
+		First:       time.Unix(0, l.start()).UTC().Add(time.Duration(u.since) * time.Second),
 		Score:       score,
 		FalseAlarms: v.FalseAlarms,
 		Probability: v.Probability,

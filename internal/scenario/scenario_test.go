@@ -1,0 +1,192 @@
+package scenario
+
+import (
+	"context"
+	"flag"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/processor/processortest"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/otel-exfil/exfil/bench/encode"
+	"github.com/otel-exfil/exfil/exfilprocessor"
+	"github.com/otel-exfil/exfil/internal/alert"
+	"github.com/otel-exfil/exfil/internal/flow"
+)
+
+var update = flag.Bool("update", false, "write the alerts that came as those expected; read the diff")
+
+const folder = "../../testdata/scenarios"
+
+// expectation is what of an alert a reader of alerts.yaml is told.
+type expectation struct {
+	At       string            `yaml:"at"`
+	Rule     string            `yaml:"rule"`
+	Severity string            `yaml:"severity"`
+	Entity   map[string]string `yaml:"entity"`
+	Says     string            `yaml:"says"`
+	Host     string            `yaml:"host,omitempty"`
+	Early    bool              `yaml:"early"`
+	New      bool              `yaml:"first_seen"`
+	UpdateOf string            `yaml:"update_of,omitempty"`
+	HeldBack int64             `yaml:"suppressed,omitempty"`
+	Score    int               `yaml:"score"`
+}
+
+func TestScenarios(t *testing.T) {
+	folders, err := filepath.Glob(folder + "/*")
+	require.NoError(t, err)
+	require.NotEmpty(t, folders)
+	for _, dir := range folders {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			t.Parallel()
+			in, err := ReadInput(filepath.Join(dir, "input.yaml"))
+			require.NoError(t, err)
+			config, err := os.ReadFile(filepath.Join(dir, "config.yaml"))
+			require.NoError(t, err)
+			got := summaries(run(t, config, in.Format, in.Records()))
+
+			path := filepath.Join(dir, "alerts.yaml")
+			if *update {
+				text, err := yaml.Marshal(got)
+				require.NoError(t, err)
+				require.NoError(t, os.WriteFile(path, text, 0o644))
+			}
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			want := []expectation{}
+			require.NoError(t, yaml.Unmarshal(text, &want))
+			assert.Equal(t, want, got)
+		})
+	}
+}
+
+// One scenario, written as every source would write it, gives the same alerts.
+func TestTheSameFlowsInEveryFormat(t *testing.T) {
+	in, err := ReadInput(folder + "/theft_to_a_new_region/input.yaml")
+	require.NoError(t, err)
+	records := in.Records()
+	for i := range records {
+		r := &records[i]
+		// What not every format has words for: the detector falls back on the address, and on the
+		// embedded table of countries.
+		r.Host, r.User, r.Process, r.DestinationPlace = "", "", "", flow.Place{}
+		r.Time = time.Unix(0, r.Time).Truncate(time.Second).UnixNano()
+		if last := r.Destination.As4()[3]; last == 99 {
+			r.Destination = netip.MustParseAddr("133.11.0.1") // the University of Tokyo
+		} else { // Google, the University of Stuttgart, the University of Cambridge
+			r.Destination = netip.MustParseAddr([]string{"8.8.8.8", "129.69.1.1", "131.111.8.1"}[last/10%3])
+		}
+	}
+	var want []expectation
+	for _, format := range encode.Formats() {
+		t.Run(format, func(t *testing.T) {
+			config := []byte("{}")
+			if format == "custom" {
+				config, err = yaml.Marshal(map[string]any{"inputs": []any{
+					map[string]any{"name": "proxy", "fields": encode.CustomFields()},
+				}})
+				require.NoError(t, err)
+			}
+			got := summaries(run(t, config, format, records))
+			require.NotEmpty(t, got)
+			if want == nil {
+				want = got
+			}
+			assert.Equal(t, want, got, "as in %s", encode.Formats()[0])
+		})
+	}
+}
+
+// run sends the records through a processor and returns its alerts.
+func run(t *testing.T, config []byte, format string, records []flow.Record) []plog.LogRecord {
+	t.Helper()
+	var settings map[string]any
+	require.NoError(t, yaml.Unmarshal(config, &settings))
+	factory := exfilprocessor.NewFactory()
+	cfg := factory.CreateDefaultConfig()
+	require.NoError(t, confmap.NewFromStringMap(settings).Unmarshal(cfg))
+	require.NoError(t, confmap.Validate(cfg))
+
+	sink := new(consumertest.LogsSink)
+	ctx := context.Background()
+	p, err := factory.CreateLogs(ctx, processortest.NewNopSettings(factory.Type()), cfg, sink)
+	require.NoError(t, err)
+	require.NoError(t, p.Start(ctx, componenttest.NewNopHost()))
+	for batch := range slices.Chunk(records, 200) {
+		ld, err := encode.Logs(format, batch)
+		require.NoError(t, err)
+		require.NoError(t, p.ConsumeLogs(ctx, ld))
+	}
+	require.NoError(t, p.Shutdown(ctx))
+
+	var alerts []plog.LogRecord
+	for _, ld := range sink.AllLogs() {
+		for _, rl := range ld.ResourceLogs().All() {
+			for _, sl := range rl.ScopeLogs().All() {
+				if sl.Scope().Name() != alert.ScopeName {
+					continue
+				}
+				for _, lr := range sl.LogRecords().All() {
+					if lr.EventName() != "exfil.health" {
+						alerts = append(alerts, lr)
+					}
+				}
+			}
+		}
+	}
+	return alerts
+}
+
+func summaries(alerts []plog.LogRecord) []expectation {
+	all := []expectation{}
+	for _, lr := range alerts {
+		a := lr.Attributes()
+		text := func(key string) string {
+			if v, ok := a.Get(key); ok {
+				return v.AsString()
+			}
+			return ""
+		}
+		e := expectation{
+			At:       lr.Timestamp().AsTime().Format(time.RFC3339),
+			Rule:     text("exfil.rule.id"),
+			Severity: lr.SeverityText(),
+			Entity:   map[string]string{text("exfil.entity.field"): text("exfil.entity.value")},
+			Says:     lr.Body().AsString(),
+			Host:     text("host.name"),
+			Early:    text("exfil.early") == "true",
+			New:      text("exfil.first_seen") == "true",
+			UpdateOf: text("exfil.update_of"),
+		}
+		if v, ok := a.Get("exfil.suppressed"); ok {
+			e.HeldBack = v.Int()
+		}
+		if v, ok := a.Get("exfil.score"); ok {
+			e.Score = int(v.Double())
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+func TestInputsAreReadStrictly(t *testing.T) {
+	dir := t.TempDir()
+	_, err := ReadInput(dir + "/none.yaml")
+	assert.ErrorIs(t, err, os.ErrNotExist)
+	path := dir + "/input.yaml"
+	require.NoError(t, os.WriteFile(path, []byte("habbits: []\n"), 0o600))
+	_, err = ReadInput(path)
+	assert.ErrorContains(t, err, "habbits")
+}
