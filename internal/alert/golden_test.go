@@ -70,7 +70,7 @@ func TestWhatAlertsLookLike(t *testing.T) {
 			},
 		},
 		"warming_up":   Health{Time: windowStart, Status: WarmingUp, Until: windowStart.AddDate(0, 0, 7)},
-		"database_old": Health{Time: windowStart, Status: DatabaseOld, Subject: "/var/lib/geoip/city.mmdb", Detail: "it was built 400 days ago"},
+		"database_old": Health{Time: windowStart, Status: DatabaseOld, Subject: "/var/lib/geoip/city.mmdb", Detail: "It was built 400 days ago."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			logs := plog.NewLogs()

@@ -276,7 +276,7 @@ func (o *otel) overflow(lr plog.LogRecord, a *Overflow) {
 func (o *otel) health(lr plog.LogRecord, h *Health) {
 	text := healthSentence(h)
 	if h.Detail != "" {
-		text += ": " + h.Detail
+		text += ". " + h.Detail
 	}
 	lr.Body().SetStr(text)
 	m := lr.Attributes()
