@@ -10,7 +10,8 @@ const noSlot = slot(0xffff)
 // keys is a list of slots to try in order.
 type keys []slot
 
-// entry is what is known of one key on one level of nesting.
+// entry is what is known of one key on one level of nesting. The entry without a name
+// is a free place.
 type entry struct {
 	name string
 	slot slot // noSlot: the key only leads to nested ones
@@ -23,10 +24,10 @@ type entry struct {
 // split at any of its dots, so "source.geo.city_name" is also known on the top level
 // as "source" and "source.geo", each with a level of its own.
 //
-// It is an open-addressing table with linear probing, at most a quarter full: most
-// attributes of a record are no key of ours, and a miss mostly costs one look.
+// It is an open-addressing table with linear probing, at most half full: many attributes
+// of a record are no key of ours, and a miss mostly costs one look.
 type level struct {
-	entries []*entry // the length is a power of two
+	entries []entry // the length is a power of two
 	shift   uint8
 	count   int
 }
@@ -39,42 +40,47 @@ func newLevel() *level {
 
 func (l *level) resize(logSize int) {
 	old := l.entries
-	l.entries, l.shift = make([]*entry, 1<<logSize), uint8(64-logSize)
+	l.entries, l.shift = make([]entry, 1<<logSize), uint8(64-logSize)
 	for _, e := range old {
-		if e != nil {
-			l.place(e)
+		if e.name != "" {
+			*l.free(e.name) = e
 		}
 	}
 }
 
-func (l *level) place(e *entry) {
-	i := l.index(e.name)
-	for l.entries[i] != nil {
+// free returns the place where a key that is not in the table belongs.
+func (l *level) free(name string) *entry {
+	i := l.index(name)
+	for l.entries[i].name != "" {
 		i = (i + 1) & (len(l.entries) - 1)
 	}
-	l.entries[i] = e
+	return &l.entries[i]
 }
 
 // find returns the entry of a key, nil where it is unknown.
 func (l *level) find(name string) *entry {
-	for i := l.index(name); ; i = (i + 1) & (len(l.entries) - 1) {
-		e := l.entries[i]
-		if e == nil || e.name == name {
+	mask := len(l.entries) - 1
+	for i := l.index(name); ; i++ {
+		e := &l.entries[i&mask]
+		if e.name == name {
 			return e
+		}
+		if e.name == "" {
+			return nil
 		}
 	}
 }
 
-// add returns the entry of a key, a new one where it is unknown.
+// add returns the entry of a key, a new one where it is unknown. It is valid until the next add.
 func (l *level) add(name string) *entry {
 	if e := l.find(name); e != nil {
 		return e
 	}
-	if l.count++; 4*l.count > len(l.entries) {
+	if l.count++; 2*l.count > len(l.entries) {
 		l.resize(bits.Len(uint(len(l.entries))))
 	}
-	e := &entry{name: name, slot: noSlot}
-	l.place(e)
+	e := l.free(name)
+	e.name, e.slot = name, noSlot
 	return e
 }
 

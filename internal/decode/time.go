@@ -113,15 +113,15 @@ func rfc3339(t string) int64 {
 		t[4] != '-' || t[7] != '-' || t[10] != 'T' && t[10] != 't' && t[10] != ' ' || t[13] != ':' || t[16] != ':' {
 		return 0
 	}
-	year, ok1 := digits(t[:4])
-	month, ok2 := digits(t[5:7])
-	day, ok3 := digits(t[8:10])
-	hour, ok4 := digits(t[11:13])
-	minute, ok5 := digits(t[14:16])
-	second, ok6 := digits(t[17:19])
-	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 ||
-		year < 1970 || year > 2261 || month < 1 || month > 12 || day < 1 || day > 31 ||
-		hour > 23 || minute > 59 || second > 60 {
+	century, year := twoDigits(t), twoDigits(t[2:])
+	month, day := twoDigits(t[5:]), twoDigits(t[8:])
+	hour, minute, second := twoDigits(t[11:]), twoDigits(t[14:]), twoDigits(t[17:])
+	if min(century, year) < 0 || month < 1 || month > 12 || day < 1 || day > 31 ||
+		hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60 {
+		return 0
+	}
+	days := daysSinceEpoch(100*century+year, month, day)
+	if days < 0 || days > math.MaxInt64/int64(25*time.Hour) {
 		return 0
 	}
 	nanos, rest := fraction(t[19:])
@@ -129,8 +129,29 @@ func rfc3339(t string) int64 {
 	if !ok {
 		return 0
 	}
-	at := time.Date(int(year), time.Month(month), int(day), int(hour), int(minute), int(second), 0, time.UTC)
-	return at.Add(-offset).UnixNano() + nanos
+	seconds := days*24*60*60 + int64(hour)*60*60 + int64(minute)*60 + int64(second)
+	return seconds*int64(time.Second) + nanos - int64(offset)
+}
+
+// twoDigits reads the two digits that t begins with; it is negative where there are none.
+func twoDigits(t string) int {
+	a, b := t[0]-'0', t[1]-'0'
+	if a > 9 || b > 9 {
+		return -1
+	}
+	return int(a)*10 + int(b)
+}
+
+// daysSinceEpoch counts the days from 1970-01-01 in the Gregorian calendar. The year is taken to
+// begin in March, so that the leap day is its last and the lengths of the months before a
+// given one are those of five-month rounds of 153 days.
+func daysSinceEpoch(year, month, day int) int64 {
+	if month <= 2 {
+		year--
+		month += 12
+	}
+	const epoch = 719468 // days from 0000-03-01 to 1970-01-01
+	return int64(365*year+year/4-year/100+year/400+(153*(month-3)+2)/5+day-1) - epoch
 }
 
 // fraction reads ".123" as nanoseconds and returns what follows.

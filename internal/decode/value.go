@@ -39,6 +39,10 @@ func (s *Scratch) number(ks keys) (int64, reading) {
 }
 
 func count(v pcommon.Value) (int64, reading) {
+	// An Int is the common case; this asks once for the type of the value, not twice.
+	if n := v.Int(); n > 0 {
+		return n, good
+	}
 	switch v.Type() {
 	case pcommon.ValueTypeInt:
 		return countOfInt(v.Int())
@@ -241,10 +245,11 @@ func parseIPv4(t string) (netip.Addr, bool) {
 
 // text returns a value's text, "" for null, and false for anything else.
 func text(v pcommon.Value) (string, bool) {
+	if t := v.Str(); t != "" {
+		return t, true
+	}
 	switch v.Type() {
-	case pcommon.ValueTypeStr:
-		return v.Str(), true
-	case pcommon.ValueTypeEmpty:
+	case pcommon.ValueTypeStr, pcommon.ValueTypeEmpty:
 		return "", true
 	case pcommon.ValueTypeSlice:
 		if e, ok := only(v); ok {
