@@ -53,9 +53,9 @@ func runCollector(ctx context.Context, f files, records int, p *progress) error 
 
 // collector is the running child process.
 type collector struct {
-	cmd     *exec.Cmd
 	log     *os.File
 	metrics string     // URL
+	end     func()     // asks the process to end
 	ended   chan error // receives once, when the process has ended
 	// patience is how long no record may come through before await gives up.
 	patience time.Duration
@@ -74,14 +74,19 @@ func startCollector(ctx context.Context, f files) (*collector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the collector's log: %w", err)
 	}
-	cmd := exec.Command(program, "--config", f.config)
+	running, end := context.WithCancel(ctx)
+	cmd := exec.CommandContext(running, program, "--config", f.config)
+	// Asked to end like this, a collector writes what it holds; killed, it would lose that.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = stopWithin
 	cmd.Env = append(os.Environ(), "EXFIL_DEMO_DIR="+f.dir, "EXFIL_DEMO_METRICS_PORT="+strconv.Itoa(port))
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
+		end()
 		return nil, errors.Join(fmt.Errorf("start the collector; `make collector-minimal` builds it: %w", err), log.Close())
 	}
 	c := &collector{
-		cmd: cmd, log: log, ended: make(chan error, 1), patience: patience,
+		log: log, end: end, ended: make(chan error, 1), patience: patience,
 		metrics: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) + "/metrics",
 	}
 	go func() { c.ended <- cmd.Wait() }()
@@ -164,22 +169,13 @@ func countRecords(r io.Reader) (int, error) {
 
 // stop asks the collector to end and waits until it has.
 func (c *collector) stop() error {
-	// A collector that has ended already has its error in ended.
-	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("stop the collector: %w", err)
-	}
+	c.end()
 	defer func() { _ = c.log.Close() }() // the child wrote through a descriptor of its own
-	select {
-	case err := <-c.ended:
-		if err != nil {
-			return fmt.Errorf("%w failed: %w", errCollector, err)
-		}
-		return nil
-	case <-time.After(stopWithin):
-		_ = c.cmd.Process.Kill() // the error below says what matters
-		<-c.ended
-		return fmt.Errorf("%w did not end within %s of SIGTERM", errCollector, stopWithin)
+	// A process that ended well after it was asked to gives the context's error.
+	if err := <-c.ended; err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%w failed: %w", errCollector, err)
 	}
+	return nil
 }
 
 const (

@@ -93,7 +93,7 @@ func who(hosts []string) string {
 // inFull prints the first alert that was sought, or else the first of all.
 func inFull(out io.Writer, alerts []alert, all []sought) {
 	i := slices.IndexFunc(alerts, func(a alert) bool {
-		return slices.ContainsFunc(all, func(s sought) bool { return a.answers(s) })
+		return slices.ContainsFunc(all, a.answers)
 	})
 	a := alerts[max(i, 0)]
 	r := a.record
