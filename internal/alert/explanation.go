@@ -11,12 +11,16 @@ import (
 	"github.com/otel-exfil/exfil/internal/flow"
 )
 
-// taken is how long it took from the beginning of the window until the decision.
+// taken is how long it took from the entity's first record in the window until the decision.
 func taken(f *detector.Finding) time.Duration {
 	if f.Phase == detector.Closing {
 		return f.Span
 	}
-	return min(f.Time.Sub(f.WindowStart), f.Span)
+	first := f.First
+	if first.Before(f.WindowStart) {
+		first = f.WindowStart
+	}
+	return max(0, f.Time.Sub(first))
 }
 
 // explanation says in plain sentences which part of the verdict weighed how much, what it was

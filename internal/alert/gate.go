@@ -57,7 +57,7 @@ type Gate struct {
 // GateStats counts findings since the gate was made.
 type GateStats struct {
 	Alerted    int64 // that left as alerts, updates included
-	Suppressed int64 // that were held back because their entity had alerted before
+	Suppressed int64 // windows held back because their entity had alerted before
 	Overflowed int64 // that were held back because their interval was full
 }
 
@@ -66,14 +66,34 @@ type remembered struct {
 	key        string
 	at         time.Time // event time of the last alert that was no update
 	score      float64   // of the last alert
-	suppressed int       // findings held back since then
+	suppressed int       // windows with findings that were held back since then
+	held       window    // the last of them
 	told       []told    // the latest windows
+}
+
+// window identifies one window of an entity.
+type window struct {
+	start int64
+	span  time.Duration
+}
+
+func windowOf(f *detector.Finding) window { return window{f.WindowStart.UnixNano(), f.Span} }
+
+// hold counts the finding's window as held back, once however many keys find it, and says whether it
+// is the first time.
+func (m *remembered) hold(f *detector.Finding) bool {
+	w := windowOf(f)
+	if m.held == w {
+		return false
+	}
+	m.held = w
+	m.suppressed++
+	return true
 }
 
 // told is a window that an alert has told of.
 type told struct {
-	start   int64
-	span    time.Duration
+	window
 	uid     string
 	score   float64
 	updated bool
@@ -139,15 +159,18 @@ func (g *Gate) admit(f *detector.Finding, out []Alert) []Alert {
 	}
 	state, first := g.judge(f, m)
 	if state == "" {
-		g.stats.Suppressed++
-		m.suppressed++
+		// A window that was told of holds nothing back: its other keys' findings are the same news.
+		if first == nil && m.hold(f) {
+			g.stats.Suppressed++
+		}
 		return out
 	}
 	if g.left >= g.options.MaxPerInterval {
-		g.stats.Overflowed++
-		g.overflow.add(f)
+		if g.overflow.add(f) {
+			g.stats.Overflowed++
+		}
 		if m != nil {
-			m.suppressed++
+			m.hold(f)
 		}
 		return out
 	}
@@ -174,7 +197,7 @@ func (g *Gate) judge(f *detector.Finding, m *remembered) (state string, first *t
 		return stateNew, nil
 	}
 	for i := range m.told {
-		if t := &m.told[i]; t.start == f.WindowStart.UnixNano() && t.span == f.Span {
+		if t := &m.told[i]; t.window == windowOf(f) {
 			if f.Phase == detector.Closing && !t.updated && f.Score >= t.score+risen {
 				return stateUpdate, t
 			}
@@ -203,7 +226,7 @@ func (g *Gate) remember(element *list.Element, f *detector.Finding, uid string) 
 	if len(m.told) == maxTold {
 		m.told = slices.Delete(m.told, 0, 1)
 	}
-	m.told = append(m.told, told{start: f.WindowStart.UnixNano(), span: f.Span, uid: uid, score: f.Score})
+	m.told = append(m.told, told{window: windowOf(f), uid: uid, score: f.Score})
 }
 
 func (g *Gate) forget(now time.Time) {
@@ -233,26 +256,35 @@ type overflow struct {
 	alerts   int
 	rules    map[string]int
 	entities []OverflowEntity
+	windows  []window // of entities, the last one counted
 	others   int
 }
 
-func (o *overflow) add(f *detector.Finding) {
+// add counts the alert that a finding would have been, and says whether it is one more: several keys
+// may find one window of a listed entity.
+func (o *overflow) add(f *detector.Finding) bool {
+	w := windowOf(f)
+	listed := slices.IndexFunc(o.entities, func(e OverflowEntity) bool {
+		return e.Rule == f.Rule && slices.Equal(e.Values, f.Values)
+	})
+	switch {
+	case listed >= 0 && o.windows[listed] == w:
+		return false
+	case listed >= 0:
+		o.entities[listed].Alerts++
+		o.windows[listed] = w
+	case len(o.entities) < OverflowEntities:
+		o.entities = append(o.entities, OverflowEntity{Rule: f.Rule, Fields: f.Fields, Values: f.Values, Alerts: 1})
+		o.windows = append(o.windows, w)
+	default:
+		o.others++
+	}
 	if o.rules == nil {
 		o.rules = make(map[string]int)
 	}
 	o.alerts++
 	o.rules[f.Rule]++
-	for i := range o.entities {
-		if e := &o.entities[i]; e.Rule == f.Rule && slices.Equal(e.Values, f.Values) {
-			e.Alerts++
-			return
-		}
-	}
-	if len(o.entities) == OverflowEntities {
-		o.others++
-		return
-	}
-	o.entities = append(o.entities, OverflowEntity{Rule: f.Rule, Fields: f.Fields, Values: f.Values, Alerts: 1})
+	return true
 }
 
 func (o *overflow) report(interval int64, options GateOptions) Overflow {

@@ -26,13 +26,17 @@ func TestTheSentence(t *testing.T) {
 		"Senders that are not known sent ":      func(f *detector.Finding) { f.Contributors = nil },
 		"srv-1 sent ":                           func(f *detector.Finding) { hosts(f, 4_000_000_000) },
 		"10.1.2.3 and 2 others sent 4.2 GB to ": func(f *detector.Finding) { hosts(f, 1_000_000_000) },
-		" in 20 s; ":                            func(f *detector.Finding) { f.Time = f.WindowStart.Add(20 * time.Second) },
-		" in 1 s; ":                             func(f *detector.Finding) { f.Time = f.WindowStart },
-		" in 2.5 h; ":                           func(f *detector.Finding) { f.Time = f.WindowStart.Add(150 * time.Minute) },
-		" in 3 h; ":                             func(f *detector.Finding) { f.Phase, f.Time = detector.Closing, f.Time.Add(9*time.Hour) },
-		"; usually silent; first seen":          func(f *detector.Finding) { f.Why.Deviation = 0.01 },
-		"; usually silent at this hour":         func(f *detector.Finding) { f.Why.Deviation, f.Why.Season = 1.2, true },
-		" to ports too rare to be told apart ":  func(f *detector.Finding) { f.Values = []string{detector.OverflowValue} },
+		" in 25 min; ": func(f *detector.Finding) {
+			f.First = f.WindowStart.Add(15 * time.Minute)
+			f.Time = f.WindowStart.Add(40 * time.Minute)
+		},
+		" in 20 s; ":                           func(f *detector.Finding) { f.Time = f.WindowStart.Add(20 * time.Second) },
+		" in 1 s; ":                            func(f *detector.Finding) { f.Time = f.WindowStart },
+		" in 2.5 h; ":                          func(f *detector.Finding) { f.Time = f.WindowStart.Add(150 * time.Minute) },
+		" in 3 h; ":                            func(f *detector.Finding) { f.Phase, f.Time = detector.Closing, f.Time.Add(9*time.Hour) },
+		"; usually silent; first seen":         func(f *detector.Finding) { f.Why.Deviation = 0.01 },
+		"; usually silent at this hour":        func(f *detector.Finding) { f.Why.Deviation, f.Why.Season = 1.2, true },
+		" to ports too rare to be told apart ": func(f *detector.Finding) { f.Values = []string{detector.OverflowValue} },
 		"ws-17 sent 4.2 GB to port 22 in region Victoria in": func(f *detector.Finding) {
 			f.DetailFields = []flow.Field{flow.Host, flow.DestinationPort, flow.DestinationRegion}
 			f.DetailValues = []string{"ws-17", "22", "Victoria"}
