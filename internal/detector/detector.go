@@ -8,6 +8,7 @@
 package detector
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"sync"
@@ -133,6 +134,17 @@ func (d *Detector) add(flows []flow.Flow, sc *scratch, from, to int) {
 	}
 }
 
+// mainKeyBonus is by how many points a detail key must beat the rule's own key to be told first: of two
+// that say the same, the simpler one.
+const mainKeyBonus = 5
+
+func precedence(f *Finding) float64 {
+	if len(f.DetailFields) == 0 {
+		return f.Score + mainKeyBonus
+	}
+	return f.Score
+}
+
 // take hands the findings out, those of one instant with the highest score first.
 func (d *Detector) take(out []Finding) []Finding {
 	if len(d.findings) == 0 {
@@ -142,11 +154,8 @@ func (d *Detector) take(out []Finding) []Finding {
 		if c := a.Time.Compare(b.Time); c != 0 {
 			return c
 		}
-		switch {
-		case a.Score > b.Score:
-			return -1
-		case a.Score < b.Score:
-			return 1
+		if c := cmp.Compare(precedence(&b), precedence(&a)); c != 0 {
+			return c
 		}
 		return compareNames(&a, &b)
 	})
