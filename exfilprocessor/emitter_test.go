@@ -3,6 +3,7 @@ package exfilprocessor
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -141,22 +142,41 @@ func TestAConsumerThatHangsHoldsUpNeitherDataNorShutdown(t *testing.T) {
 }
 
 func TestAnInstanceThatLeavesWaitsForItsDelivery(t *testing.T) {
-	cfg := quick()
-	w := newWorld(t, cfg)
-	other := &downstream{}
-	second := w.instance(cfg, other)
-	require.NoError(t, second.Start(context.Background(), componenttest.NewNopHost()))
-	for _, hour := range ordinary(3) {
-		w.consume(hour)
-	}
-	w.tick()
-	w.shutdown()
-	engineOf(second).tick(context.Background())
-	require.NoError(t, second.ConsumeLogs(context.Background(), theft(3)))
-	assert.Empty(t, w.next.anomalies(), "nothing reaches the pipeline that has gone")
-	assert.Contains(t, other.anomalies(), "4444")
-	require.NoError(t, second.Shutdown(context.Background()))
-	assert.Nil(t, engineOf(second).target())
+	synctest.Test(t, func(t *testing.T) {
+		cfg := quick()
+		w := newWorld(t, cfg)
+		other := &downstream{}
+		second := w.instance(cfg, other)
+		require.NoError(t, second.Start(t.Context(), componenttest.NewNopHost()))
+		for _, hour := range ordinary(3) {
+			w.consume(hour)
+		}
+		reached := make(chan struct{}, 1)
+		w.next.set(func(d *downstream) { d.hang = reached })
+		delivery, release := context.WithCancel(t.Context())
+		go func() { assert.NoError(t, w.processor.ConsumeLogs(delivery, theft(3))) }()
+		<-reached
+
+		gone := make(chan struct{})
+		go func() {
+			defer close(gone)
+			w.shutdown()
+		}()
+		synctest.Wait()
+		select {
+		case <-gone:
+			t.Fatal("the shutdown returned while a delivery to its next consumer was under way")
+		default:
+		}
+		release()
+		<-gone
+
+		w.hands.advance(firstRetry)
+		engineOf(second).tick(t.Context())
+		assert.Empty(t, w.next.anomalies(), "nothing reaches the pipeline that has gone")
+		assert.Contains(t, other.anomalies(), "4444", "the other one takes over what was not delivered")
+		require.NoError(t, second.Shutdown(t.Context()))
+	})
 }
 
 func TestTooManyWaitingAlertsAreCounted(t *testing.T) {

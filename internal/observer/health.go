@@ -41,11 +41,11 @@ func (h *health) eventTime(newest, now time.Time) time.Time {
 }
 
 // warmUp tells, once each, that the warm-up has begun and that it is over.
-func (h *health) warmUp(s *detector.Stats) []alert.Alert {
-	var told []alert.Alert
+func (h *health) warmUp(s *detector.Stats) []alert.Health {
 	if s.Newest.IsZero() {
 		return nil
 	}
+	var told []alert.Health
 	if !h.warming {
 		h.warming = true
 		told = append(told, alert.Health{
@@ -66,9 +66,13 @@ func (h *health) warmUp(s *detector.Stats) []alert.Alert {
 	return told
 }
 
-// databases tells, once for each build, of databases that have aged.
-func (h *health) databases(sources []geo.Source, now time.Time) []alert.Alert {
-	var told []alert.Alert
+// databases tells, once for each build, of databases that have aged. It looks every staleCheck.
+func (h *health) databases(sources []geo.Source, now time.Time) []alert.Health {
+	if now.Before(h.checkAt) {
+		return nil
+	}
+	h.checkAt = now.Add(staleCheck)
+	var told []alert.Health
 	for _, s := range sources {
 		age := now.Sub(s.Built)
 		if s.Embedded || age < staleAfter || h.stale[s.Path].Equal(s.Built) {

@@ -51,8 +51,8 @@ type Observer struct {
 	exceptions    *rule.Exceptions
 	totals        *totals
 
-	ticking sync.Mutex // guards health
-	health  health
+	checking sync.Mutex // guards health
+	health   health
 }
 
 // New compiles a configuration that Validate has passed. It opens no file but those
@@ -165,9 +165,7 @@ func (o *Observer) Commit(b *Batch) {
 	}
 	o.counts.add(b)
 	b.findings = o.detector.Observe(b.flows, now, b.findings[:0])
-	if len(b.findings) > 0 {
-		o.judge.findings(b.findings, now)
-	}
+	o.decide(b.findings, now)
 	o.release(b)
 }
 
@@ -210,39 +208,38 @@ func (o *Observer) admit(b *Batch, now time.Time) {
 	b.flows = kept
 }
 
+// decide queues the alerts that findings make, behind the news that the warm-up is over.
+func (o *Observer) decide(findings []detector.Finding, now time.Time) {
+	if len(findings) == 0 {
+		return
+	}
+	o.checkHealth(now)
+	o.judge.findings(findings, now)
+}
+
 // Tick lets time pass: it closes windows that no traffic closes, reports what was held back in
 // an interval that has ended, and tells of changes in the detection's own health. Call it
 // about once a second.
 func (o *Observer) Tick() {
-	o.ticking.Lock()
-	defer o.ticking.Unlock()
 	now := o.now()
-	findings := o.detector.Tick(now, nil)
-	stats := o.detector.Stats()
-	for _, change := range o.health.warmUp(&stats) {
-		o.tell(change, now)
-	}
-	if o.locator != nil && !now.Before(o.health.checkAt) {
-		o.health.checkAt = now.Add(staleCheck)
-		for _, change := range o.health.databases(o.locator.Sources(), now) {
-			o.tell(change, now)
-		}
-	}
-	if len(findings) > 0 {
-		o.judge.findings(findings, now)
-	}
-	if at := o.health.eventTime(stats.Newest, now); !at.IsZero() {
+	o.decide(o.detector.Tick(now, nil), now)
+	if at := o.checkHealth(now); !at.IsZero() {
 		o.judge.pass(at, now)
 	}
 }
 
-// tell queues a change of health and notes it in the collector's own log.
-func (o *Observer) tell(change alert.Alert, now time.Time) {
-	o.pending.push(change, now)
-	if h, ok := change.(alert.Health); ok {
-		o.logger.Info("Detection health", zap.String("status", string(h.Status)), zap.String("subject", h.Subject),
-			zap.Time("at", h.Time), zap.String("detail", h.Detail))
+// checkHealth queues what is new about the detection's health, and returns how far event time is.
+func (o *Observer) checkHealth(now time.Time) (eventTime time.Time) {
+	o.checking.Lock()
+	defer o.checking.Unlock()
+	stats := o.detector.Stats()
+	changes := append(o.health.warmUp(&stats), o.health.databases(o.Databases(), now)...)
+	for _, change := range changes {
+		o.pending.push(change, now)
+		o.logger.Info("Detection health", zap.String("status", string(change.Status)),
+			zap.String("subject", change.Subject), zap.Time("at", change.Time), zap.String("detail", change.Detail))
 	}
+	return o.health.eventTime(stats.Newest, now)
 }
 
 // Pending returns the number of alerts that wait to be delivered.

@@ -3,7 +3,6 @@ package observer
 import (
 	"math"
 	"sync/atomic"
-	"time"
 
 	"github.com/otel-exfil/exfil/internal/decode"
 	"github.com/otel-exfil/exfil/internal/detector"
@@ -102,12 +101,4 @@ func (c *counters) flows() map[string]int64 {
 		byOutcome[outcome.String()] = c.outcomes[outcome].Load()
 	}
 	return byOutcome
-}
-
-// Lag returns how far the newest event time is behind the clock, 0 before the first flow.
-func (s *Stats) Lag(now time.Time) time.Duration {
-	if s.Detector.Newest.IsZero() {
-		return 0
-	}
-	return now.Sub(s.Detector.Newest)
 }
