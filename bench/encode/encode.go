@@ -39,8 +39,23 @@ func formats() []format {
 	}
 }
 
-// Formats returns the names of all encodings. The part before the second underscore, if any,
-// is the decoder's name of the format, but for azure_nsg, which azure_vnet reads, and ecs_nested_body.
+// Reader returns the name of the decoder's format that reads an encoding, "" for custom, which is
+// read by an input with CustomFields.
+func Reader(encoding string) string {
+	switch encoding {
+	case "ecs_nested_body":
+		return "ecs"
+	case "aws_vpc_line":
+		return "aws_vpc"
+	case "azure_nsg":
+		return "azure_vnet"
+	case "custom":
+		return ""
+	}
+	return encoding
+}
+
+// Formats returns the names of all encodings.
 func Formats() []string {
 	var names []string
 	for _, f := range formats() {

@@ -10,16 +10,15 @@ import (
 
 	"github.com/otel-exfil/exfil/bench/encode"
 	"github.com/otel-exfil/exfil/internal/decode"
-	"github.com/otel-exfil/exfil/internal/flow"
 )
 
 // fuzz decodes JSON documents, as attributes and as body, and other text as body, by one
 // format alone and by all. Seeds are the scenario in the encoding.
 func fuzz(f *testing.F, encoding string, input decode.Input) {
+	for _, seed := range seeds(f, encoding) {
+		f.Add(seed)
+	}
 	for _, r := range scenario() {
-		for _, seed := range seeds(f, encoding, scenario()[:1]) {
-			f.Add(seed)
-		}
 		if line, err := encode.Line(encoding, r); err == nil {
 			f.Add(string(line))
 		}
@@ -35,9 +34,9 @@ func fuzz(f *testing.F, encoding string, input decode.Input) {
 	})
 }
 
-// seeds are the attributes or bodies of the encoded flows as JSON, for encodings without lines.
-func seeds(f *testing.F, encoding string, flows []flow.Record) []string {
-	logs, err := encode.Logs(encoding, flows)
+// seeds are the encoded scenario's attributes as JSON, for encodings without lines.
+func seeds(f *testing.F, encoding string) []string {
+	logs, err := encode.Logs(encoding, scenario())
 	require.NoError(f, err)
 	var out []string
 	for _, lr := range logs.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().All() {

@@ -110,16 +110,10 @@ func TestInputsThatMayBe(t *testing.T) {
 
 // A format that is listed alone reads its own encodings, and no others'.
 func TestListedFormatsReadTheirOwn(t *testing.T) {
-	reader := map[string]string{
-		"ecs_nested_body": "ecs", "aws_vpc_line": "aws_vpc", "azure_nsg": "azure_vnet",
-	}
 	for _, encoding := range encode.Formats() {
-		if encoding == "custom" {
+		name := encode.Reader(encoding)
+		if name == "" {
 			continue
-		}
-		name := encoding
-		if n, ok := reader[encoding]; ok {
-			name = n
 		}
 		logs, err := encode.Logs(encoding, scenario())
 		require.NoError(t, err)

@@ -113,6 +113,20 @@ func TestRunningTotalsKeepTheirSeriesApart(t *testing.T) {
 	}
 }
 
+// An id is one flow only on the agent that saw it.
+func TestRunningTotalsOfTwoAgentsAreTwoSeries(t *testing.T) {
+	series := map[uint64]bool{}
+	for _, agent := range []string{"a1", "a2", "a1"} {
+		record := ecsRecord(t, "agent.id", agent)
+		record.Attributes().PutStr("flow.id", "EAT/////AP//////CP8AAAEAAQ")
+		record.Attributes().PutBool("flow.final", false)
+		got, why := logOne(everything(t), record)
+		require.Equal(t, decode.Accepted, why)
+		series[got[0].Total] = true
+	}
+	assert.Len(t, series, 2)
+}
+
 // A file receiver delivers each line as text; with a JSON parser it becomes a document.
 func TestLinesOfAgentsAreReadOnceParsed(t *testing.T) {
 	for _, name := range encode.Formats() {

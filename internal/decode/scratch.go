@@ -30,12 +30,25 @@ type Scratch struct {
 	present [maxKeys / 64]uint64
 	formats uint64 // formats that the record shows signs of
 
+	// guesses holds, by place in a record, the key that the record before had there.
+	guesses [maxGuesses]guess
+	seen    int // attributes of the record so far
+
 	resource []resourceValue
 	received int64 // time of the record in hand, by its own fields or Now
 
 	lines  columns // of the last header line in this resource, if any
 	header bool
 }
+
+// guess is where a key was found. Records of one source list their keys in the same
+// order, and to compare a name is cheaper than to look it up.
+type guess struct {
+	level *level
+	entry *entry
+}
+
+const maxGuesses = 64 // a power of two
 
 type resourceValue struct {
 	slot  slot
@@ -53,7 +66,7 @@ func (s *Scratch) Reset() {
 
 func (s *Scratch) clear() {
 	s.present = [maxKeys / 64]uint64{}
-	s.formats = 0
+	s.formats, s.seen = 0, 0
 }
 
 func (s *Scratch) has(i slot) bool {
@@ -78,10 +91,16 @@ func (s *Scratch) gather(l *level, m pcommon.Map) {
 		if left--; left < 0 {
 			return
 		}
-		e := l.find(name)
-		if e == nil {
-			continue
+		g := &s.guesses[s.seen%maxGuesses]
+		s.seen++
+		if g.level != l || g.entry.name != name {
+			e := l.find(name)
+			if e == nil {
+				continue
+			}
+			*g = guess{l, e}
 		}
+		e := g.entry
 		if e.nested != nil && v.Type() == pcommon.ValueTypeMap {
 			s.gather(e.nested, v.Map())
 			continue

@@ -86,6 +86,7 @@ func TestWhoIsInside(t *testing.T) {
 		"in, no reply":                        {with(connection(outside, 1, inside, 2), func(r *Record) { r.Received = 0 }), InboundOnly},
 		"out, nothing sent":                   {with(connection(inside, 1, outside, 2), func(r *Record) { r.Sent = 0 }), NothingSent},
 		"out, not counted":                    {with(connection(inside, 1, outside, 2), func(r *Record) { r.Sent = UnknownBytes }), NothingSent},
+		"one way in, whatever it says":        {with(oneWay(outside, 1, inside, 2), func(r *Record) { r.Received = 9 }), InboundOnly},
 		"to multicast":                        {connection(inside, 1, multicast, 2), NotUnicast},
 		"to IPv6 multicast":                   {connection(inside6, 1, "ff02::fb", 2), NotUnicast},
 		"to broadcast":                        {connection(inside, 1, "255.255.255.255", 2), NotUnicast},
