@@ -7,6 +7,8 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/otel-exfil/exfil/internal/observer"
 )
 
 // logsProcessor is one instance in one pipeline. What it learns and decides is its engine's.
@@ -31,14 +33,24 @@ func (p *logsProcessor) Start(ctx context.Context, _ component.Host) error {
 // delivered is no reason to send ld again, so they are kept and tried again.
 func (p *logsProcessor) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 	batch := p.engine.observer.Decode(ld)
-	if p.engine.passThrough {
-		if err := p.next.ConsumeLogs(ctx, ld); err != nil {
-			p.engine.observer.Discard(batch)
-			return err
-		}
+	if err := p.pass(ctx, ld, batch); err != nil {
+		p.engine.observer.Discard(batch)
+		return err
 	}
 	p.engine.observer.Commit(batch)
 	p.engine.emit(ctx, p)
+	return nil
+}
+
+// pass hands on what is to leave: all of ld or, without pass_through, the alerts in it that
+// an instance before this one has written.
+func (p *logsProcessor) pass(ctx context.Context, ld plog.Logs, batch *observer.Batch) error {
+	switch {
+	case p.engine.passThrough:
+		return p.next.ConsumeLogs(ctx, ld)
+	case batch.HasAlerts():
+		return p.next.ConsumeLogs(ctx, observer.AlertsOf(ld))
+	}
 	return nil
 }
 

@@ -100,6 +100,27 @@ func TestWithoutPassThroughOnlyAlertsLeave(t *testing.T) {
 	w.shutdown()
 }
 
+func TestWithoutPassThroughTheAlertsOfAnInstanceBeforeLeaveToo(t *testing.T) {
+	cfg := quick()
+	cfg.PassThrough = false
+	w := newWorld(t, cfg)
+	mixed := ordinary(1)[0]
+	scope := mixed.ResourceLogs().At(0).ScopeLogs().AppendEmpty()
+	scope.Scope().SetName(alert.ScopeName)
+	scope.LogRecords().AppendEmpty().SetEventName(alert.EventOverflow)
+	mixed.MarkReadOnly()
+	w.consume(mixed)
+	require.Len(t, w.next.alerts, 1)
+	assert.Equal(t, alert.EventOverflow, w.next.alerts[0].EventName())
+	assert.EqualValues(t, 8, w.stats().Records["accepted"])
+
+	w.next.set(func(d *downstream) { d.refuseAlerts = errRefused })
+	require.Equal(t, errRefused, w.processor.ConsumeLogs(context.Background(), mixed), "what came in must not get lost")
+	assert.EqualValues(t, 8, w.stats().Records["accepted"])
+	w.next.set(func(d *downstream) { d.refuseAlerts = nil })
+	w.shutdown()
+}
+
 func TestOwnAlertsAreNotReadAsFlows(t *testing.T) {
 	w := newWorld(t, quick())
 	for _, hour := range ordinary(3) {

@@ -70,7 +70,7 @@ func (o *Observer) Decode(ld plog.Logs) *Batch {
 			scope := scopes.At(j)
 			records := scope.LogRecords()
 			b.read += int64(records.Len())
-			if scope.Scope().Name() == alert.ScopeName {
+			if isOwn(scope) {
 				b.own += int64(records.Len())
 				continue
 			}
@@ -81,6 +81,24 @@ func (o *Observer) Decode(ld plog.Logs) *Batch {
 	}
 	b.scratch.Reset()
 	return b
+}
+
+// isOwn says whether a scope's records are alerts of this component, whichever instance wrote them.
+func isOwn(scope plog.ScopeLogs) bool { return scope.Scope().Name() == alert.ScopeName }
+
+// HasAlerts says whether the batch holds alerts of this component, which an instance before
+// has written.
+func (b *Batch) HasAlerts() bool { return b.own > 0 }
+
+// AlertsOf returns a copy of what is alerts of this component in ld.
+func AlertsOf(ld plog.Logs) plog.Logs {
+	alerts := plog.NewLogs()
+	ld.CopyTo(alerts)
+	alerts.ResourceLogs().RemoveIf(func(resource plog.ResourceLogs) bool {
+		resource.ScopeLogs().RemoveIf(func(scope plog.ScopeLogs) bool { return !isOwn(scope) })
+		return resource.ScopeLogs().Len() == 0
+	})
+	return alerts
 }
 
 func (o *Observer) decodeRecord(b *Batch, lr plog.LogRecord) {
