@@ -31,7 +31,7 @@ func ecsNestedBody() format {
 // ecsKept: Beats write times to the millisecond.
 func ecsKept(f flow.Record) flow.Record {
 	f.Time = coarse(f.Time, time.Millisecond)
-	f.OneWay = false
+	f.OneWay = f.Received == flow.UnknownBytes && f.Total == 0 // no word for it but the reply's absence
 	f.SourcePlace.Coarse, f.DestinationPlace.Coarse = false, false
 	return f
 }

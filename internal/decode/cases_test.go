@@ -209,6 +209,22 @@ func TestRecordsLeaveNoTraceInTheScratch(t *testing.T) {
 	assert.Equal(t, decode.UnknownFormat, why)
 }
 
+func TestAScratchServesAnyDecoder(t *testing.T) {
+	var s decode.Scratch
+	for range 2 {
+		for _, d := range []*decode.Decoder{newDecoder(t, decode.Input{Name: "zeek"}), everything(t), newDecoder(t, decode.Input{Name: "ecs"})} {
+			// Even without Resource, as for records of none.
+			got, why := d.Log(&s, ecsRecord(t, "", nil), nil)
+			if why == decode.UnknownFormat {
+				continue // the one that reads Zeek only
+			}
+			require.Equal(t, decode.Accepted, why)
+			assert.EqualValues(t, 4200, got[0].Sent)
+			s.Reset()
+		}
+	}
+}
+
 func TestHeaderHoldsForItsResourceOnly(t *testing.T) {
 	d := newDecoder(t)
 	s := decode.Scratch{Now: now()}

@@ -54,14 +54,11 @@ type Decoder struct {
 	message keys // where shippers put a line that they did not parse
 }
 
-// Resource begins the records of one resource. It must be called before Log, and again
-// for each ResourceLogs.
+// Resource begins the records of one resource: Log fills in from it what they do not have.
+// It is to be called for each ResourceLogs.
 func (d *Decoder) Resource(s *Scratch, res pcommon.Resource) {
-	if len(s.values) < d.slots {
-		s.values = make([]pcommon.Value, d.slots)
-	}
 	s.header = false
-	s.clear()
+	s.fit(d)
 	s.gather(d.top, res.Attributes())
 	s.keepResource()
 }
@@ -72,7 +69,7 @@ func (d *Decoder) Resource(s *Scratch, res pcommon.Resource) {
 // MaxBytes, or flow.UnknownBytes for one of the two. Strings of the flows alias the
 // record. In the steady state it does not allocate but to grow dst.
 func (d *Decoder) Log(s *Scratch, lr plog.LogRecord, dst []flow.Record) ([]flow.Record, Reason) {
-	s.clear()
+	s.fit(d)
 	s.gather(d.top, lr.Attributes())
 	body := lr.Body()
 	if body.Type() == pcommon.ValueTypeMap {

@@ -10,7 +10,8 @@ import (
 
 // ecs is a network event in the Elastic Common Schema, as Elastic Defend, Packetbeat and
 // Filebeat's modules write it. source.bytes is what the source sent and
-// destination.bytes the reply.
+// destination.bytes the reply; where that is missing, the record is one of NetFlow or a VPC
+// flow log in this schema, and the reply has one of its own.
 type ecs struct {
 	ends                    endpoints
 	counts                  counters
@@ -66,6 +67,7 @@ func (f *ecs) record(s *Scratch, r *flow.Record) Reason {
 	f.sourceAt.read(s, &r.SourcePlace)
 	f.destinationAt.read(s, &r.DestinationPlace)
 	f.series(s, r)
+	r.OneWay = r.Received == flow.UnknownBytes && r.Total == 0
 	return Accepted
 }
 

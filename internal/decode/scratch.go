@@ -21,7 +21,7 @@ const (
 )
 
 // Scratch is the state of decoding one batch. It belongs to one goroutine at a time and
-// is meant to be pooled; the zero Scratch is ready for use by any one Decoder.
+// is meant to be pooled; the zero Scratch is ready for use.
 type Scratch struct {
 	// Now stands in for the time of records that bear none.
 	Now time.Time
@@ -62,6 +62,14 @@ func (s *Scratch) Reset() {
 	s.resource = s.resource[:0]
 	s.clear()
 	s.header = false
+}
+
+// fit empties s and makes it large enough for the keys of d.
+func (s *Scratch) fit(d *Decoder) {
+	if len(s.values) < d.slots {
+		s.values = make([]pcommon.Value, d.slots)
+	}
+	s.clear()
 }
 
 func (s *Scratch) clear() {
