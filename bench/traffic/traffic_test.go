@@ -91,9 +91,9 @@ func TestANewGroupLeavesTheFlowsOfTheOthersAsTheyWere(t *testing.T) {
 }
 
 func TestTheOfficeIsOfTheSizeItSays(t *testing.T) {
-	n := len(play(t, traffic.SmallOffice(1, monday, 28)))
-	assert.Greater(t, n, 250_000)
-	assert.Less(t, n, 350_000)
+	n := len(play(t, traffic.SmallOffice(1, monday, 1)))
+	assert.Greater(t, n, 8_000)
+	assert.Less(t, n, 16_000)
 }
 
 func TestPeopleWorkByDayAndOnWeekdays(t *testing.T) {
@@ -145,7 +145,7 @@ func TestAServerFollowsItsClientsAndABackupTheClock(t *testing.T) {
 
 func TestUpdatesComeInTheAfternoonOfEachWorkingDay(t *testing.T) {
 	days := map[int]bool{}
-	for _, l := range play(t, traffic.SmallOffice(1, monday, 14)) {
+	for _, l := range play(t, traffic.SmallOffice(1, monday, 8)) {
 		// Nothing else of a workstation's own receives as much.
 		if l.Process == "svchost" && l.Received > 2e6 {
 			at := time.Unix(0, l.Time).UTC()
@@ -154,11 +154,7 @@ func TestUpdatesComeInTheAfternoonOfEachWorkingDay(t *testing.T) {
 			days[at.Day()] = true
 		}
 	}
-	want := map[int]bool{}
-	for day := 6; day < 11; day++ {
-		want[day], want[day+7] = true, true
-	}
-	assert.Equal(t, want, days)
+	assert.Equal(t, map[int]bool{6: true, 7: true, 8: true, 9: true, 10: true, 13: true}, days)
 }
 
 // A generator with thin tails would make any detector look good. The figures below are
@@ -167,7 +163,7 @@ func TestUpdatesComeInTheAfternoonOfEachWorkingDay(t *testing.T) {
 func TestBytesHaveHeavyTails(t *testing.T) {
 	var sizes []float64
 	hours := map[int64]float64{}
-	for _, l := range play(t, traffic.SmallOffice(1, monday, 14)) {
+	for _, l := range play(t, traffic.SmallOffice(1, monday, 5)) {
 		if l.Host == "ws-03" {
 			sizes = append(sizes, float64(l.Sent))
 			hours[l.Time/int64(time.Hour)] += float64(l.Sent)
