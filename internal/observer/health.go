@@ -20,6 +20,8 @@ const (
 // health notices changes of the detection itself that those who read its alerts must know of.
 // It is not safe for concurrent use.
 type health struct {
+	lasts time.Duration // the warm-up
+
 	warming, ready bool                 // told
 	stale          map[string]time.Time // build time of the databases told of, by path
 	checkAt        time.Time            // of the databases
@@ -48,10 +50,14 @@ func (h *health) warmUp(s *detector.Stats) []alert.Health {
 	var told []alert.Health
 	if !h.warming {
 		h.warming = true
+		until := s.ReadyAt
+		if until.IsZero() { // no window has closed yet
+			until = s.Newest.Add(h.lasts)
+		}
 		told = append(told, alert.Health{
 			Time:   s.Newest,
 			Status: alert.WarmingUp,
-			Until:  s.ReadyAt,
+			Until:  until,
 			Detail: "Nothing alerts until the baselines have learned what is usual.",
 		})
 	}

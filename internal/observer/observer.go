@@ -90,6 +90,7 @@ func New(cfg *config.Config, s Settings) (*Observer, error) {
 		hasExceptions: len(cfg.Exceptions) > 0,
 		exceptions:    exceptions,
 		totals:        newTotals(maxSeries),
+		health:        health{lasts: cfg.WarmUp},
 		places: geo.Options{
 			Database:       cfg.Geo.Database,
 			ASNDatabase:    cfg.Geo.ASNDatabase,

@@ -138,6 +138,16 @@ func TestTheEndOfTheWarmUpIsToldBeforeTheFirstAlert(t *testing.T) {
 	assert.Zero(t, b.Pending())
 }
 
+func TestTheWarmUpSaysWhenItEnds(t *testing.T) {
+	b := newBench(t, func(*config.Config) {})
+	b.deliver(outbound(b.now, 443, 1000))
+	b.Tick()
+	ld, n := b.Alerts()
+	require.Equal(t, 1, n)
+	until, _ := ld.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0).Attributes().Get("exfil.health.until")
+	assert.Equal(t, "2026-03-03T00:00:00Z", until.AsString())
+}
+
 func TestNothingIsSaidBeforeAnythingHasCome(t *testing.T) {
 	b := newBench(t, func(*config.Config) {})
 	b.now = b.now.Add(1000 * time.Hour)
