@@ -85,10 +85,10 @@ func (s *space) evict(l *lane) (uint32, bool) {
 }
 
 func (s *space) isOpen(hash uint64) bool {
-	if _, ok := s.current.index[hash]; ok {
+	if _, ok := s.current.index.get(hash); ok {
 		return true
 	}
-	_, ok := s.next.index[hash]
+	_, ok := s.next.index.get(hash)
 	return ok
 }
 

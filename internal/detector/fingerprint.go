@@ -44,7 +44,7 @@ func (s *space) fingerprint(h hash.Hash) {
 			_ = binary.Write(h, binary.LittleEndian, t)
 		}
 		for _, w := range []*window{s.current, s.next} {
-			if i, ok := w.index[e.hash]; ok {
+			if i, ok := w.index.get(e.hash); ok {
 				fmt.Fprintln(h, w.sums[i].bytes, w.sums[i].flows, w.sums[i].threshold)
 			}
 		}

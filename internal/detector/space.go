@@ -58,7 +58,7 @@ type entity struct {
 
 // window holds the sums of one open window.
 type window struct {
-	index map[uint64]uint32 // hash of the key → sums
+	index *table // hash of the key → sums
 	sums  []sum
 }
 
@@ -95,10 +95,10 @@ const (
 	updatePoints = 10
 )
 
-func newWindow() *window { return &window{index: make(map[uint64]uint32)} }
+func newWindow() *window { return &window{index: newTable()} }
 
 func (w *window) reset() {
-	clear(w.index)
+	w.index.reset()
 	clear(w.sums)
 	w.sums = w.sums[:0]
 }
@@ -115,7 +115,7 @@ func (s *space) add(l *lane, flows []flow.Flow, sc *scratch, from, to int, end i
 		if f.Time >= end {
 			w = s.next
 		}
-		at, ok := w.index[key]
+		at, ok := w.index.get(key)
 		if !ok {
 			at = s.enter(l, w, key, f, sc, i)
 		}
@@ -142,7 +142,7 @@ func (s *space) enter(l *lane, w *window, key uint64, f *flow.Flow, sc *scratch,
 	if !ok {
 		if e, ok = s.create(l, key, f, sc, i); !ok {
 			s.overflowed++
-			if at, ok := w.index[overflowHash]; ok {
+			if at, ok := w.index.get(overflowHash); ok {
 				return at
 			}
 			key = overflowHash
@@ -151,7 +151,7 @@ func (s *space) enter(l *lane, w *window, key uint64, f *flow.Flow, sc *scratch,
 	at := uint32(len(w.sums))
 	since := max(0, f.Time-l.startOf(w == s.next)) / int64(time.Second)
 	w.sums = append(w.sums, sum{entity: e, since: uint32(since)})
-	w.index[key] = at
+	w.index.put(key, at)
 	u := &w.sums[at]
 	if w == s.next {
 		u.threshold, u.attention = math.MaxInt64, s.leastFloor()/tallyFrom
