@@ -2,6 +2,7 @@ package decode
 
 import (
 	"math"
+	"strings"
 
 	"github.com/otel-exfil/exfil/internal/flow"
 )
@@ -12,7 +13,7 @@ type zeek struct {
 	ends                          endpoints
 	counts                        counters
 	ip                            counters
-	path, state                   keys
+	path, state, missed           keys
 	start, duration               keys
 	localSource, localDestination keys
 }
@@ -29,6 +30,7 @@ func newZeek(c *compiler) format {
 		ip:               counters{sent: c.keys("orig_ip_bytes"), received: c.keys("resp_ip_bytes")},
 		path:             c.keys("_path"),
 		state:            c.keys("conn_state"),
+		missed:           c.keys("missed_bytes"),
 		start:            c.keys("ts"),
 		duration:         c.keys("duration"),
 		localSource:      c.keys("local_orig"),
@@ -51,9 +53,7 @@ func (f *zeek) record(s *Scratch, r *flow.Record) Reason {
 	return Accepted
 }
 
-// bytes reads the payload counters, each no more than what the packets' IP headers
-// add up to: they come from sequence numbers and are off by gigabytes after a stray
-// reset. Where no payload was counted, the packets stand in.
+// bytes reads the payload counters, or the packets' where no payload was counted.
 func (f *zeek) bytes(s *Scratch, r *flow.Record) Reason {
 	var packets flow.Record
 	why := f.counts.read(s, r)
@@ -66,19 +66,36 @@ func (f *zeek) bytes(s *Scratch, r *flow.Record) Reason {
 	case why == NoBytes && whyPackets == NoBytes:
 		return NoBytes
 	}
-	r.Sent = capped(r.Sent, packets.Sent)
-	r.Received = capped(r.Received, packets.Received)
+	if r.Sent == flow.UnknownBytes {
+		r.Sent = packets.Sent
+	}
+	if r.Received == flow.UnknownBytes {
+		r.Received = packets.Received
+	}
+	if f.doubtful(s) {
+		missed, _ := s.bytes(f.missed)
+		r.Sent = capped(r.Sent, packets.Sent, missed)
+		r.Received = capped(r.Received, packets.Received, missed)
+	}
 	return Accepted
 }
 
-func capped(payload, packets int64) int64 {
-	switch {
-	case payload == flow.UnknownBytes:
-		return packets
-	case packets == flow.UnknownBytes:
+// doubtful says whether the payload counters may be off by gigabytes. They come from sequence
+// numbers, and those of a stray reset, or of a connection whose beginning was not
+// seen, can be anything. After an orderly end they are right, and more so than the
+// packets' own bytes, of which a sensor that loses packets sees but a part: capping
+// then would hide an upload behind the loss.
+func (f *zeek) doubtful(s *Scratch) bool {
+	state := s.text(f.state)
+	return state == "" || state == "OTH" || strings.HasPrefix(state, "RST")
+}
+
+// capped limits payload bytes to those of the packets that were seen and those known to be missed.
+func capped(payload, packets, missed int64) int64 {
+	if payload == flow.UnknownBytes || packets == flow.UnknownBytes {
 		return payload
 	}
-	return min(payload, packets)
+	return min(payload, packets+max(missed, 0))
 }
 
 // end returns the connection's end.
