@@ -73,15 +73,21 @@ func perRecord(b *testing.B, before *runtime.MemStats) {
 func BenchmarkConsumeLogs(b *testing.B) {
 	cfg := quick()
 	cfg.MinBytes = 1 << 60 // the same second again and again must not add up to an alert
+	batches := benchBatches()
+	var empty, full runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&empty)
 	f := newFactory((&hands{now: monday.Add(time.Hour)}).clock())
 	p, err := f.CreateLogs(context.Background(), processortest.NewNopSettings(f.Type()), cfg, consumertest.NewNop())
 	require.NoError(b, err)
 	require.NoError(b, p.Start(context.Background(), componenttest.NewNopHost()))
-	batches := benchBatches()
 	for _, batch := range batches {
 		require.NoError(b, p.ConsumeLogs(context.Background(), batch))
 	}
-	require.EqualValues(b, len(batches)*batchRecords, p.(*logsProcessor).engine.observer.Stats().Flows["leaves"])
+	stats := p.(*logsProcessor).engine.observer.Stats()
+	require.EqualValues(b, len(batches)*batchRecords, stats.Flows["leaves"])
+	runtime.GC()
+	runtime.ReadMemStats(&full)
 
 	b.ReportAllocs()
 	var before runtime.MemStats
@@ -94,6 +100,9 @@ func BenchmarkConsumeLogs(b *testing.B) {
 		i++
 	}
 	perRecord(b, &before)
+	// Everything that the processor holds, its entities all being active in the open window.
+	b.ReportMetric(float64(full.HeapAlloc-empty.HeapAlloc)/float64(stats.Detector.Keys), "B/entity")
+	b.ReportMetric(float64(stats.Detector.Keys), "entities")
 	require.NoError(b, p.Shutdown(context.Background()))
 }
 

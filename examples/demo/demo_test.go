@@ -114,7 +114,7 @@ func TestTheDemoShowsTheThefts(t *testing.T) {
 	_, all := scenario()
 	require.NoError(t, show(t.Context(), f, afternoon(), all, &out))
 	for _, text := range []string{
-		"ws-07 sends 2.4 GB to port 4444 in Virginia, to an unused port: noticed after 1m0s",
+		"ws-07 sends 600 MB to port 4444 in Virginia, to an unused port: noticed after 1m0s",
 		"unusual_destination_port  4444      40 MB  8.0 kB  5000×  91     ws-07",
 		"unusual_region            Tashkent  40 MB  8.0 kB  5000×  91     dev-03",
 		"somebody sent much",

@@ -25,7 +25,7 @@ func TestARealCollectorNoticesTheTheftsAndNothingElse(t *testing.T) {
 	for _, a := range alerts {
 		explained := a.time.Before(quiet)
 		for _, s := range all {
-			explained = explained || a.of(s.theft)
+			explained = explained || a.answers(s)
 		}
 		assert.True(t, explained, "a false alarm: %s %s", a.time, a.sentence)
 	}

@@ -38,14 +38,14 @@ func scenario() (traffic.Plan, []sought) {
 	toUnusedPort := sought{
 		theft: traffic.Theft{
 			Name: "to an unused port", Start: at(25, 20*time.Hour+10*time.Minute), Duration: 100 * time.Minute,
-			Bytes: 2_400_000_000, Host: "ws-07", Process: "ncat", Port: 4444, Region: "Virginia", Shape: traffic.Steady,
+			Bytes: 600_000_000, Host: "ws-07", Process: "ncat", Port: 4444, Region: "Virginia", Shape: traffic.Steady,
 		},
 		rule: "unusual_destination_port", entity: "4444",
 	}
 	toNewRegion := sought{
 		theft: traffic.Theft{
 			Name: "to a new region", Start: at(27, 3*time.Hour+20*time.Minute), Duration: 50 * time.Minute,
-			Bytes: 900_000_000, Host: "dev-03", Process: "curl", Port: 443, Region: "Tashkent", Shape: traffic.Steady,
+			Bytes: 300_000_000, Host: "dev-03", Process: "curl", Port: 443, Region: "Tashkent", Shape: traffic.Steady,
 		},
 		rule: "unusual_region", entity: "Tashkent",
 	}

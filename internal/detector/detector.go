@@ -172,7 +172,8 @@ type Stats struct {
 	WindowsClosed int64          // of all spans
 	Evicted       int64          // entities that made room for others
 	Overflowed    int64          // flows counted under the overflow entity
-	Entities      map[string]int // by rule, its detail keys included
+	Entities      map[string]int // by rule, its detail keys included; a detail key that rules share counts for each
+	Keys          int            // entities in all, each counted once
 	Newest        time.Time      // newest event time seen; zero before the first flow
 	State         State
 	ReadyAt       time.Time // event time at which the warm-up ends; zero before the first closed window
@@ -194,6 +195,7 @@ func (d *Detector) Stats() Stats {
 		for _, s := range l.spaces {
 			st.Evicted += s.evicted
 			st.Overflowed += s.overflowed
+			st.Keys += len(s.index)
 			for _, o := range s.owners {
 				st.Entities[o.rule] += len(s.index)
 			}
