@@ -18,7 +18,7 @@ const (
 
 // newSpaces makes the spaces of one span. Each rule has a space for its own key. Detail keys
 // are shared by rules whose own keys differ: port × region serves both the port's rule and the region's.
-func newSpaces(settings Settings, span time.Duration, tallies *tallyPool) []*space {
+func newSpaces(settings Settings, span time.Duration, keys *keyer, tallies *tallyPool) []*space {
 	var mains, details []*space
 	ofRule := make(map[string]*space)
 	for i := range settings.Watches {
@@ -26,13 +26,13 @@ func newSpaces(settings Settings, span time.Duration, tallies *tallyPool) []*spa
 		if !slices.Contains(w.Spans, span) {
 			continue
 		}
-		s := newSpace(w.By, w.MaxEntities, span, tallies, false)
+		s := newSpace(w.By, keys.number(w.By), w.MaxEntities, span, tallies, false)
 		s.own(w, s)
 		mains, ofRule[w.Rule] = append(mains, s), s
 		for _, fields := range w.Details {
 			at := slices.IndexFunc(details, func(s *space) bool { return s.canServe(w, fields) })
 			if at < 0 {
-				details = append(details, newSpace(fields, w.MaxEntities, span, tallies, true))
+				details = append(details, newSpace(fields, keys.number(fields), w.MaxEntities, span, tallies, true))
 				at = len(details) - 1
 			}
 			details[at].own(w, ofRule[w.Rule])
@@ -40,7 +40,7 @@ func newSpaces(settings Settings, span time.Duration, tallies *tallyPool) []*spa
 	}
 	for i := range settings.Watches {
 		w := &settings.Watches[i]
-		var keys []*space
+		var spaces []*space
 		var weights []float64
 		total := 0.0
 		for _, s := range slices.Concat(mains, details) {
@@ -52,10 +52,10 @@ func newSpaces(settings Settings, span time.Duration, tallies *tallyPool) []*spa
 						weight = sharedWeight
 					}
 				}
-				keys, weights, total = append(keys, s), append(weights, weight), total+weight
+				spaces, weights, total = append(spaces, s), append(weights, weight), total+weight
 			}
 		}
-		for j, s := range keys {
+		for j, s := range spaces {
 			s.share += weights[j] / total / float64(len(w.Spans))
 		}
 	}
@@ -66,9 +66,9 @@ func newSpaces(settings Settings, span time.Duration, tallies *tallyPool) []*spa
 	return all
 }
 
-func newSpace(fields []flow.Field, limit int, span time.Duration, tallies *tallyPool, detail bool) *space {
+func newSpace(fields []flow.Field, key, limit int, span time.Duration, tallies *tallyPool, detail bool) *space {
 	return &space{
-		fields: fields, limit: limit, span: span, tallies: tallies, detail: detail,
+		fields: fields, key: key, limit: limit, span: span, tallies: tallies, detail: detail,
 		index:   make(map[uint64]uint32),
 		current: newWindow(),
 		next:    newWindow(),

@@ -20,7 +20,7 @@ import (
 // Detector is safe for concurrent use; it takes its lock once a batch.
 type Detector struct {
 	settings Settings
-	keyer    keyer
+	keyer    *keyer
 	scratch  sync.Pool // *scratch
 
 	mu       sync.Mutex
@@ -46,7 +46,7 @@ func New(s Settings) (*Detector, error) {
 	d := &Detector{settings: s, keyer: newKeyer(s), closeAt: math.MinInt64}
 	d.scratch.New = func() any { return new(scratch) }
 	for _, span := range s.spans() {
-		d.lanes = append(d.lanes, newLane(s, span, &d.tallies))
+		d.lanes = append(d.lanes, newLane(s, span, d.keyer, &d.tallies))
 	}
 	return d, nil
 }

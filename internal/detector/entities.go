@@ -17,11 +17,11 @@ func (s *space) create(l *lane, key uint64, f *flow.Flow, sc *scratch, i int) (u
 		}
 		return at, false
 	}
-	s.key = appendKey(s.key[:0], s.fields, f)
-	s.put(at, key, string(s.key))
+	s.name = appendKey(s.name[:0], s.fields, f)
+	s.put(at, key, string(s.name))
 	if n := len(s.owners); n > 1 {
 		for j := range s.owners {
-			s.mains[int(at)*n+j] = sc.flows[i].of(sc.keyer, s.owners[j].by)
+			s.mains[int(at)*n+j] = sc.keys[s.owners[j].main.key][i]
 		}
 	}
 	return at, true

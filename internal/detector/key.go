@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 
 	"github.com/otel-exfil/exfil/internal/flow"
 )
@@ -14,20 +15,22 @@ import (
 // so that nobody outside can aim at a collision; by chance, a million entities share one hash
 // with a probability of 3·10⁻⁸. Hashes order nothing and are never stored.
 
-// keyer hashes the fields that some key needs.
+// keyer hashes the keys that some rule needs.
 type keyer struct {
 	seed  maphash.Seed
 	salt  [2]uint64
+	keys  [][]flow.Field // each once
 	needs [flow.FieldCount]bool
 }
 
-func newKeyer(s Settings) keyer {
-	k := keyer{seed: maphash.MakeSeed(), salt: [2]uint64{rand.Uint64() | 1, rand.Uint64() | 1}}
+func newKeyer(s Settings) *keyer {
+	k := &keyer{seed: maphash.MakeSeed(), salt: [2]uint64{rand.Uint64() | 1, rand.Uint64() | 1}}
 	for _, w := range s.Watches {
-		for _, f := range w.By {
-			k.needs[f] = true
-		}
-		for _, key := range w.Details {
+		for _, key := range append([][]flow.Field{w.By}, w.Details...) {
+			if k.number(key) >= 0 {
+				continue
+			}
+			k.keys = append(k.keys, key)
 			for _, f := range key {
 				k.needs[f] = true
 			}
@@ -36,17 +39,32 @@ func newKeyer(s Settings) keyer {
 	return k
 }
 
-// hashes holds a flow's hash of each field that a key needs; 0: the flow lacks it.
-type hashes [flow.FieldCount]uint64
+// number is the place of a key in keys, -1 if it is not there.
+func (k *keyer) number(key []flow.Field) int {
+	return slices.IndexFunc(k.keys, func(other []flow.Field) bool { return slices.Equal(key, other) })
+}
 
-// scratch holds the hashes of one batch.
+// scratch holds what the spaces read of one batch, close together.
 type scratch struct {
-	flows  []hashes
-	tuples []uint64 // hash of all that a contributor can be named by, 0: not computed yet
+	masses []mass
+	keys   [][]uint64 // by key, then by flow: the hash; 0 where the flow lacks a field of the key
+	tuples []uint64   // hash of all that a contributor can be named by; 0: not computed yet
 	keyer  *keyer
 }
 
-func (sc *scratch) drop(i int) { sc.flows[i] = hashes{} }
+// mass is a flow without its names.
+type mass struct {
+	time  int64
+	bytes int64 // 0: dropped
+}
+
+// drop takes a flow out of the batch.
+func (sc *scratch) drop(i int) {
+	sc.masses[i].bytes = 0
+	for _, hashes := range sc.keys {
+		hashes[i] = 0
+	}
+}
 
 // tuple is the hash of all that contributors are told apart by.
 func (sc *scratch) tuple(i int, f *flow.Flow) uint64 {
@@ -67,22 +85,49 @@ func (sc *scratch) tuple(i int, f *flow.Flow) uint64 {
 	return h
 }
 
+// hash fills the scratch with the masses and hashes of the flows.
 func (k *keyer) hash(flows []flow.Flow, sc *scratch) {
-	if cap(sc.flows) < len(flows) {
-		sc.flows = make([]hashes, len(flows))
-		sc.tuples = make([]uint64, len(flows))
+	n := len(flows)
+	if cap(sc.masses) < n {
+		sc.masses, sc.tuples, sc.keys = make([]mass, n), make([]uint64, n), make([][]uint64, len(k.keys))
+		for j := range sc.keys {
+			sc.keys[j] = make([]uint64, n)
+		}
 	}
-	sc.flows, sc.tuples, sc.keyer = sc.flows[:len(flows)], sc.tuples[:len(flows)], k
+	sc.masses, sc.tuples, sc.keyer = sc.masses[:n], sc.tuples[:n], k
 	clear(sc.tuples)
+	for j := range sc.keys {
+		sc.keys[j] = sc.keys[j][:n]
+	}
+	var fields [flow.FieldCount]uint64
 	for i := range flows {
-		k.hashFlow(&flows[i], &sc.flows[i])
+		sc.masses[i] = mass{flows[i].Time, flows[i].Bytes}
+		k.hashFields(&flows[i], &fields)
+		for j, key := range k.keys {
+			sc.keys[j][i] = k.combine(&fields, key)
+		}
 	}
 }
 
-func (k *keyer) hashFlow(f *flow.Flow, h *hashes) {
-	*h = hashes{}
-	if k.needs[flow.DestinationPort] && f.Port != 0 {
-		h[flow.DestinationPort] = k.number(uint64(f.Port))
+// combine returns the hash of a key's fields, 0 where one is missing.
+func (k *keyer) combine(fields *[flow.FieldCount]uint64, key []flow.Field) uint64 {
+	h := fields[key[0]]
+	for _, f := range key[1:] {
+		if h == 0 || fields[f] == 0 {
+			return 0
+		}
+		h = k.mix(h, fields[f])
+	}
+	return h
+}
+
+// hashFields hashes the fields that some key needs, 0 where the flow lacks one.
+func (k *keyer) hashFields(f *flow.Flow, h *[flow.FieldCount]uint64) {
+	if k.needs[flow.DestinationPort] {
+		h[flow.DestinationPort] = 0
+		if f.Port != 0 {
+			h[flow.DestinationPort] = k.mix(uint64(f.Port), 0)
+		}
 	}
 	if k.needs[flow.DestinationRegion] {
 		h[flow.DestinationRegion] = k.text(f.Place.Region)
@@ -111,29 +156,12 @@ func (k *keyer) hashFlow(f *flow.Flow, h *hashes) {
 	}
 }
 
-// of combines the hashes of a key's fields; 0 where the flow lacks one.
-func (h *hashes) of(k *keyer, fields []flow.Field) uint64 {
-	key := h[fields[0]]
-	if key == 0 {
-		return 0
-	}
-	for _, f := range fields[1:] {
-		if h[f] == 0 {
-			return 0
-		}
-		key = k.mix(key, h[f])
-	}
-	return key
-}
-
 func (k *keyer) text(s string) uint64 {
 	if s == "" {
 		return 0
 	}
-	return maphash.String(k.seed, s) | 1
+	return maphash.String(k.seed, s) | hashBits
 }
-
-func (k *keyer) number(n uint64) uint64 { return k.mix(n, k.salt[1]) }
 
 func (k *keyer) address(a netip.Addr) uint64 {
 	if !a.IsValid() {
@@ -143,11 +171,14 @@ func (k *keyer) address(a netip.Addr) uint64 {
 	return k.mix(binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:]))
 }
 
-// mix folds the 128-bit product of its salted arguments; the result is never 0.
+// hashBits are set in every hash: it is never 0, and never overflowHash.
+const hashBits = 1<<63 | 1
+
+// mix folds the 128-bit product of its salted arguments.
 func (k *keyer) mix(a, b uint64) uint64 {
 	hi, lo := bits.Mul64(a^k.salt[0], bits.RotateLeft64(b, 29)^k.salt[1])
 	hi, lo = bits.Mul64(hi^lo^0x9e3779b97f4a7c15, k.salt[0]^0xd1342543de82ef95)
-	return hi ^ lo | 1
+	return hi ^ lo | hashBits
 }
 
 // appendKey writes the values of a key so that they can be read back: each after its length.

@@ -32,13 +32,13 @@ type lane struct {
 	days   int64 // number of the day up to which the calibration was fitted
 }
 
-func newLane(s Settings, span time.Duration, tallies *tallyPool) *lane {
+func newLane(s Settings, span time.Duration, keys *keyer, tallies *tallyPool) *lane {
 	return &lane{
 		span:     int64(span),
 		lateness: int64(s.Lateness),
 		warmUp:   int64(s.WarmUp),
 		location: s.Location,
-		spaces:   newSpaces(s, span, tallies),
+		spaces:   newSpaces(s, span, keys, tallies),
 		first:    math.MinInt64,
 	}
 }
@@ -109,14 +109,14 @@ func (l *lane) readyAt() time.Time {
 // add sums flows[from:to] and returns how many came late.
 func (l *lane) add(flows []flow.Flow, sc *scratch, from, to int, found *[]Finding) (late int64) {
 	start, end := l.start(), l.end()
-	for i := from; i < to; i++ {
-		switch t := flows[i].Time; {
-		case sc.flows[i] == hashes{}:
-		case t >= end:
+	for _, m := range sc.masses[from:to] {
+		switch {
+		case m.bytes == 0:
+		case m.time >= end:
 			l.flows[1]++
 		default:
 			l.flows[0]++
-			if t < start {
+			if m.time < start {
 				late++
 			}
 		}

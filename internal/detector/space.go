@@ -12,6 +12,7 @@ import (
 // space holds the entities of one key and span.
 type space struct {
 	fields  []flow.Field
+	key     int     // number of the key, see keyer
 	owners  []owner // the rules it is watched for
 	detail  bool
 	span    time.Duration
@@ -32,7 +33,7 @@ type space struct {
 	current, next *window
 
 	evicted, overflowed int64
-	key                 []byte // scratch
+	name                []byte // scratch
 }
 
 // owner is a rule on whose behalf a space is watched.
@@ -58,18 +59,23 @@ type entity struct {
 
 // window holds the sums of one open window.
 type window struct {
-	index *table // hash of the key → sums
-	sums  []sum
+	index    *table // hash of the key → sums, outlooks
+	sums     []sum
+	outlooks []outlook
 }
 
-// sum is one entity's open window.
+// sum is what every record of an entity's open window touches.
 type sum struct {
-	bytes      int64
-	attention  int64 // bytes from which each record needs more than adding
+	bytes     int64
+	attention int64 // bytes from which each record needs more than adding
+	flows     uint32
+	since     uint32 // seconds after the window's start at which the first record came
+}
+
+// outlook is what is expected of a sum, and what came of it.
+type outlook struct {
 	threshold  int64 // bytes at which it is found; math.MaxInt64: not now
 	entity     uint32
-	flows      uint32
-	since      uint32 // seconds after the window's start at which the first record came
 	prediction baseline.Prediction
 	owner      uint8
 	found      bool
@@ -87,8 +93,9 @@ const (
 	established = 2.0
 	// How many entities are looked at to find one to evict.
 	evictionTries = 32
-	// hash of the entity under which those that find no room are counted. Hashes of keys are odd.
-	overflowHash = 2
+	// hash of the entity under which those that find no room are counted. Hashes of keys are odd, and
+	// in all of them the highest bit is set.
+	overflowHash = 1 << 63
 	// OverflowValue names that entity.
 	OverflowValue = "_overflow"
 	// An update is worth sending from this many points above the score of the first finding.
@@ -99,31 +106,31 @@ func newWindow() *window { return &window{index: newTable()} }
 
 func (w *window) reset() {
 	w.index.reset()
-	clear(w.sums)
-	w.sums = w.sums[:0]
+	clear(w.outlooks) // lets the tallies go
+	w.sums, w.outlooks = w.sums[:0], w.outlooks[:0]
 }
 
 // add sums those of flows[from:to] that have the key. end is the open window's.
 func (s *space) add(l *lane, flows []flow.Flow, sc *scratch, from, to int, end int64, found *[]Finding) {
+	keys, masses := sc.keys[s.key][:to], sc.masses[:to]
 	for i := from; i < to; i++ {
-		key := sc.flows[i].of(sc.keyer, s.fields)
+		key, m := keys[i], masses[i]
 		if key == 0 {
 			continue
 		}
-		f := &flows[i]
 		w := s.current
-		if f.Time >= end {
+		if m.time >= end {
 			w = s.next
 		}
 		at, ok := w.index.get(key)
 		if !ok {
-			at = s.enter(l, w, key, f, sc, i)
+			at = s.enter(l, w, key, &flows[i], sc, i)
 		}
 		u := &w.sums[at]
-		u.bytes = addBytes(u.bytes, f.Bytes)
+		u.bytes = addBytes(u.bytes, m.bytes)
 		u.flows++
 		if u.bytes >= u.attention {
-			s.attend(l, u, f, sc.tuple(i, f), found)
+			s.attend(l, w, at, &flows[i], sc.tuple(i, &flows[i]), found)
 		}
 	}
 }
@@ -150,15 +157,26 @@ func (s *space) enter(l *lane, w *window, key uint64, f *flow.Flow, sc *scratch,
 	}
 	at := uint32(len(w.sums))
 	since := max(0, f.Time-l.startOf(w == s.next)) / int64(time.Second)
-	w.sums = append(w.sums, sum{entity: e, since: uint32(since)})
-	w.index.put(key, at)
-	u := &w.sums[at]
+	w.sums = append(w.sums, sum{since: uint32(since)})
+	w.outlooks = append(w.outlooks, outlook{entity: e})
+	s.list(w, key, at)
 	if w == s.next {
-		u.threshold, u.attention = math.MaxInt64, s.leastFloor()/tallyFrom
-		return at
+		w.outlooks[at].threshold, w.sums[at].attention = math.MaxInt64, s.leastFloor()/tallyFrom
+	} else {
+		w.sums[at].attention = s.predict(l, &w.outlooks[at])
 	}
-	s.predict(l, u)
 	return at
+}
+
+// list makes the sum at a place found by its key.
+func (s *space) list(w *window, key uint64, at uint32) {
+	if w.index.full() {
+		w.index.grow()
+		for i := range at {
+			w.index.put(s.entities[w.outlooks[i].entity].hash, i)
+		}
+	}
+	w.index.put(key, at)
 }
 
 func (s *space) leastFloor() int64 {
@@ -169,22 +187,26 @@ func (s *space) leastFloor() int64 {
 	return least
 }
 
-// predict freezes what is expected of a sum of the open window.
-func (s *space) predict(l *lane, u *sum) {
-	e := &s.entities[u.entity]
+// predict freezes what is expected of an entity in the open window, and returns the bytes from which
+// its records need attention.
+func (s *space) predict(l *lane, o *outlook) (attention int64) {
+	e := &s.entities[o.entity]
 	if e.windows == 0 && e.first != l.bucket {
 		e.first = l.bucket
 		e.Begin(l.ordinal, l.ordinal)
 	}
 	e.SkipTo(l.ordinal, s.span)
-	u.prediction = s.model.Predict(&e.Series, s.table(e), l.slot)
-	u.owner = s.rarest(l, u.entity)
-	u.threshold = math.MaxInt64
+	o.prediction = s.model.Predict(&e.Series, s.table(e), l.slot)
+	o.owner = s.rarest(l, o.entity)
+	o.threshold = math.MaxInt64
 	if l.warm() {
-		o := &s.owners[u.owner]
-		u.threshold = s.model.Threshold(u.prediction, o.falseAlarms, o.floor)
+		w := &s.owners[o.owner]
+		o.threshold = s.model.Threshold(o.prediction, w.falseAlarms, w.floor)
 	}
-	u.attention = u.threshold / tallyFrom
+	if o.tally != nil {
+		return 0
+	}
+	return o.threshold / tallyFrom
 }
 
 func (s *space) table(e *entity) *baseline.Table {
@@ -219,35 +241,36 @@ func pick(values []string, positions []int) []string {
 }
 
 // attend handles a record of a sum that is near or past its threshold.
-func (s *space) attend(l *lane, u *sum, f *flow.Flow, tuple uint64, found *[]Finding) {
-	crosses := !u.found && u.bytes >= u.threshold
-	if u.tally == nil {
-		if u.tally = s.tallies.get(crosses); u.tally == nil {
-			u.attention = u.threshold // none to be had; try again when it matters
+func (s *space) attend(l *lane, w *window, at uint32, f *flow.Flow, tuple uint64, found *[]Finding) {
+	u, o := &w.sums[at], &w.outlooks[at]
+	crosses := !o.found && u.bytes >= o.threshold
+	if o.tally == nil {
+		if o.tally = s.tallies.get(crosses); o.tally == nil {
+			u.attention = o.threshold // none to be had; try again when it matters
 			return
 		}
 		u.attention = 0
 	}
-	u.tally.add(tuple, f)
+	o.tally.add(tuple, f)
 	if crosses {
-		*found = append(*found, s.find(l, u, f.Time))
+		*found = append(*found, s.find(l, u, o, f.Time))
 	}
 }
 
 // find makes the finding of a sum that has just been seen to reach its threshold.
-func (s *space) find(l *lane, u *sum, at int64) Finding {
-	o := &s.owners[u.owner]
-	v := s.model.Judge(u.prediction, u.bytes)
+func (s *space) find(l *lane, u *sum, o *outlook, at int64) Finding {
+	w := &s.owners[o.owner]
+	v := s.model.Judge(o.prediction, u.bytes)
 	// The threshold was solved in bytes; the score at it may come out a rounding error lower.
-	score := max(baseline.Score(v.FalseAlarms, o.budget), o.threshold)
-	u.found, u.score = true, float32(score)
-	return s.finding(l, u, v, score, Crossing, at)
+	score := max(baseline.Score(v.FalseAlarms, w.budget), w.threshold)
+	o.found, o.score = true, float32(score)
+	return s.finding(l, u, o, v, score, Crossing, at)
 }
 
-func (s *space) finding(l *lane, u *sum, v baseline.Verdict, score float64, phase Phase, at int64) Finding {
-	o, e, p := &s.owners[u.owner], &s.entities[u.entity], u.prediction
+func (s *space) finding(l *lane, u *sum, o *outlook, v baseline.Verdict, score float64, phase Phase, at int64) Finding {
+	w, e, p := &s.owners[o.owner], &s.entities[o.entity], o.prediction
 	f := Finding{
-		Rule: o.rule, Fields: o.by,
+		Rule: w.rule, Fields: w.by,
 		Phase:       phase,
 		Time:        time.Unix(0, at).UTC(),
 		WindowStart: time.Unix(0, l.start()).UTC(),
@@ -259,7 +282,7 @@ func (s *space) finding(l *lane, u *sum, v baseline.Verdict, score float64, phas
 		Probability: v.Probability,
 		Actual:      u.bytes,
 		Typical:     p.Median(),
-		Upper:       s.model.Threshold(p, o.falseAlarms, o.floor),
+		Upper:       s.model.Threshold(p, w.falseAlarms, w.floor),
 		Flows:       int64(u.flows),
 		FirstSeen:   e.windows == 0,
 		Age:         time.Duration((l.bucket - e.first) * l.span),
@@ -275,12 +298,12 @@ func (s *space) finding(l *lane, u *sum, v baseline.Verdict, score float64, phas
 		},
 	}
 	values := s.values(e)
-	f.Values = pick(values, o.positions)
+	f.Values = pick(values, w.positions)
 	if s.detail {
 		f.DetailFields, f.DetailValues = s.fields, values
 	}
-	if u.tally != nil {
-		f.Contributors = u.tally.contributions()
+	if o.tally != nil {
+		f.Contributors = o.tally.contributions()
 	}
 	return f
 }
@@ -297,15 +320,11 @@ func (s *space) open(l *lane, found []Finding) []Finding {
 	// The decision falls when the window before closes, not with one of the records.
 	at := min(l.start()+l.lateness, l.end()-1)
 	for i := range s.current.sums {
-		u := &s.current.sums[i]
-		s.predict(l, u)
-		if u.tally != nil {
-			u.attention = 0
+		u, o := &s.current.sums[i], &s.current.outlooks[i]
+		u.attention = s.predict(l, o)
+		if u.bytes >= o.threshold {
+			found = append(found, s.find(l, u, o, at))
 		}
-		if u.bytes < u.threshold {
-			continue
-		}
-		found = append(found, s.find(l, u, at))
 	}
 	return found
 }
@@ -313,21 +332,21 @@ func (s *space) open(l *lane, found []Finding) []Finding {
 // close judges every sum of the open window, then learns from it, then lets the window go.
 func (s *space) close(l *lane, endsDay bool, found []Finding) []Finding {
 	for i := range s.current.sums {
-		u := &s.current.sums[i]
-		e, o := &s.entities[u.entity], &s.owners[u.owner]
-		v := s.model.Judge(u.prediction, u.bytes)
-		if u.found {
-			if score := baseline.Score(v.FalseAlarms, o.budget); score >= float64(u.score)+updatePoints {
-				found = append(found, s.finding(l, u, v, score, Closing, l.end()))
+		u, o := &s.current.sums[i], &s.current.outlooks[i]
+		e, w := &s.entities[o.entity], &s.owners[o.owner]
+		v := s.model.Judge(o.prediction, u.bytes)
+		if o.found {
+			if score := baseline.Score(v.FalseAlarms, w.budget); score >= float64(o.score)+updatePoints {
+				found = append(found, s.finding(l, u, o, v, score, Closing, l.end()))
 			}
 		}
-		s.model.Learn(&e.Series, s.table(e), l.slot, u.prediction, u.bytes, v.FalseAlarms < o.budget)
+		s.model.Learn(&e.Series, s.table(e), l.slot, o.prediction, u.bytes, v.FalseAlarms < w.budget)
 		e.windows++
 		if e.table == noTable && s.model.WantsTable(&e.Series) {
-			s.giveTable(u.entity)
+			s.giveTable(o.entity)
 		}
-		if u.tally != nil {
-			s.tallies.put(u.tally)
+		if o.tally != nil {
+			s.tallies.put(o.tally)
 		}
 	}
 	for t, at := range s.rhythmic {

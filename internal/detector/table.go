@@ -2,64 +2,65 @@ package detector
 
 import "math/bits"
 
-// table finds an entity's sum by the hash of its key. It is on the path of every record and key: open addressing
-// with linear probing, at most half full, over hashes that are well mixed already and never 0.
+// table finds an entity's sum by the hash of its key. It is on the path of every record and key: open
+// addressing with linear probing, at most half full, over hashes that are well mixed already.
+//
+// A slot holds the upper 40 bits of the hash, the highest of which is always set, and in 24 bits where the
+// sum is; the lower bits of the hash say where the slot is. So eight slots fit into a cache line, and two keys
+// are taken for one only if they are neighbours and agree in 40 bits.
 type table struct {
-	slots []tableSlot // the length is a power of two
+	slots []uint64 // 0: free; the length is a power of two
 	count int
 }
 
-type tableSlot struct {
-	hash uint64 // 0: free
-	at   uint32
-}
+const (
+	leastSlots = 64
+	placeBits  = 24 // more sums than max_entities may be
+	placeMask  = 1<<placeBits - 1
+)
 
-const leastSlots = 64
-
-func newTable() *table { return &table{slots: make([]tableSlot, leastSlots)} }
+func newTable() *table { return &table{slots: make([]uint64, leastSlots)} }
 
 // get returns what was put under the hash.
 func (t *table) get(hash uint64) (at uint32, ok bool) {
 	mask := uint64(len(t.slots) - 1)
-	for i := hash >> 1; ; i++ { // the lowest bit of all but one hash is set
-		s := &t.slots[i&mask]
-		if s.hash == hash {
-			return s.at, true
+	for i := hash >> 1; ; i++ { // the lowest bit is set in nearly all hashes
+		s := t.slots[i&mask]
+		if s^hash <= placeMask {
+			return uint32(s & placeMask), true
 		}
-		if s.hash == 0 {
+		if s == 0 {
 			return 0, false
 		}
 	}
 }
 
-// put adds a hash that is not in the table.
-func (t *table) put(hash uint64, at uint32) {
-	if t.count++; 2*t.count > len(t.slots) {
-		old := t.slots
-		t.slots = make([]tableSlot, 2*len(old))
-		for _, s := range old {
-			if s.hash != 0 {
-				t.place(s)
-			}
-		}
-	}
-	t.place(tableSlot{hash, at})
-}
+// full says whether the table must grow before the next put.
+func (t *table) full() bool { return 2*(t.count+1) > len(t.slots) }
 
-func (t *table) place(s tableSlot) {
+// put adds a hash that is not in the table; the table must not be full.
+func (t *table) put(hash uint64, at uint32) {
+	t.count++
 	mask := uint64(len(t.slots) - 1)
-	i := s.hash >> 1
-	for t.slots[i&mask].hash != 0 {
+	i := hash >> 1
+	for t.slots[i&mask] != 0 {
 		i++
 	}
-	t.slots[i&mask] = s
+	t.slots[i&mask] = hash&^placeMask | uint64(at)
+}
+
+// grow empties the table and doubles it; what was in it must be put again, since a slot does not
+// hold the whole hash.
+func (t *table) grow() {
+	t.slots = make([]uint64, 2*len(t.slots))
+	t.count = 0
 }
 
 // reset empties the table. It shrinks to what it held if that was little, so that a flood does not
 // make every later window costly to empty.
 func (t *table) reset() {
 	if need := max(leastSlots, 1<<bits.Len(uint(2*t.count))); need*4 <= len(t.slots) {
-		t.slots = make([]tableSlot, 2*need)
+		t.slots = make([]uint64, 2*need)
 	} else {
 		clear(t.slots)
 	}

@@ -229,7 +229,7 @@ func TestACustomKeyNeedsSettingsOnly(t *testing.T) {
 
 func TestRulesShareTheBudgetAmongTheirKeys(t *testing.T) {
 	s := twoRules()
-	spaces := newSpaces(s, 3*time.Hour, &tallyPool{})
+	spaces := newSpaces(s, 3*time.Hour, newKeyer(s), &tallyPool{})
 	shares := map[string]float64{}
 	sum := 0.0
 	for _, sp := range spaces {
@@ -243,11 +243,11 @@ func TestRulesShareTheBudgetAmongTheirKeys(t *testing.T) {
 
 	s.Watches = s.Watches[:1]
 	for i, want := range []float64{.6 / 1.1, .25 / 1.1, .25 / 1.1} {
-		assert.InDelta(t, want, newSpaces(s, 3*time.Hour, &tallyPool{})[i].share, 1e-9)
+		assert.InDelta(t, want, newSpaces(s, 3*time.Hour, newKeyer(s), &tallyPool{})[i].share, 1e-9)
 	}
 	s.Watches = append(s.Watches, s.Watches[0])
 	s.Watches[1].Rule = "port_again"
-	assert.Len(t, newSpaces(s, 3*time.Hour, &tallyPool{}), 6, "two rules of one key are found independently")
+	assert.Len(t, newSpaces(s, 3*time.Hour, newKeyer(s), &tallyPool{}), 6, "two rules of one key are found independently")
 }
 
 func TestAFloodOfPortsNeitherGrowsNorBlinds(t *testing.T) {
