@@ -1,0 +1,201 @@
+// Package engine lets the product's own detector take part in a comparison of methods, as a user meets
+// it: default configuration, the built-in rules, and the gate that decides which findings leave.
+package engine
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/otel-exfil/exfil/bench/score"
+	"github.com/otel-exfil/exfil/internal/alert"
+	"github.com/otel-exfil/exfil/internal/baseline"
+	"github.com/otel-exfil/exfil/internal/config"
+	"github.com/otel-exfil/exfil/internal/detector"
+	"github.com/otel-exfil/exfil/internal/flow"
+	"github.com/otel-exfil/exfil/internal/rule"
+)
+
+// DefaultThreshold is the threshold of the built-in rules.
+const DefaultThreshold = 75
+
+// Thresholds are what a full comparison tries, descending. Each costs a detector of its own.
+func Thresholds() []float64 {
+	return []float64{97.5, 95, 92.5, 90, 87.5, 85, 82.5, 80, 77.5, 75, 72.5, 70, 65, 60, 55, 45, 30}
+}
+
+// Engine is the detector as a score.Method. The sum that alerts is solved when a window opens and depends on
+// the threshold, and so does what is learned from it; so there is a detector for each threshold.
+type Engine struct {
+	name string
+	runs []*run // by threshold, descending
+	last time.Time
+}
+
+var _ score.Method = (*Engine)(nil)
+
+// run is one detector with its gate.
+type run struct {
+	threshold float64
+	detector  *detector.Detector
+	gate      *alert.Gate
+	findings  []detector.Finding
+	alerts    []alert.Alert
+	alarms    []score.Alarm
+}
+
+// New makes an engine of what cfg says, which config.Default needs no change for. thresholds, descending,
+// take the place of the rules' own. Location is whose hours its season follows; nil: UTC.
+func New(name string, cfg *config.Config, location *time.Location, thresholds ...float64) (*Engine, error) {
+	rules, err := cfg.EnabledRules()
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{name: name}
+	for _, threshold := range thresholds {
+		settings := settings(cfg, rules, threshold)
+		settings.Location = location
+		d, err := detector.New(settings)
+		if err != nil {
+			return nil, err
+		}
+		e.runs = append(e.runs, &run{threshold: threshold, detector: d, gate: newGate(cfg, rules)})
+	}
+	return e, nil
+}
+
+func settings(cfg *config.Config, rules []rule.Rule, threshold float64) detector.Settings {
+	s := detector.Settings{Lateness: cfg.AllowedLateness, MaxClockSkew: cfg.MaxClockSkew, WarmUp: cfg.WarmUp}
+	for _, r := range rules {
+		s.Watches = append(s.Watches, detector.Watch{
+			Rule: r.ID, By: r.By, Details: r.Details, Spans: r.Spans, Threshold: threshold,
+			Budget: r.Budget, MinBytes: r.MinBytes, MaxEntities: r.MaxEntities,
+		})
+	}
+	return s
+}
+
+func newGate(cfg *config.Config, rules []rule.Rule) *alert.Gate {
+	silence := make(map[string]time.Duration, len(rules))
+	for _, r := range rules {
+		silence[r.ID] = r.SuppressFor
+	}
+	return alert.NewGate(alert.GateOptions{
+		Interval:       cfg.Alerts.Interval,
+		MaxPerInterval: cfg.Alerts.MaxPerInterval,
+		SuppressFor:    func(rule string) time.Duration { return silence[rule] },
+	})
+}
+
+// Name implements score.Method.
+func (e *Engine) Name() string { return e.name }
+
+// Observe implements score.Method. The clock reads what the newest flow says.
+func (e *Engine) Observe(batch []flow.Flow) {
+	for i := range batch {
+		if at := time.Unix(0, batch[i].Time); at.After(e.last) {
+			e.last = at
+		}
+	}
+	for _, r := range e.runs {
+		r.findings = r.detector.Observe(batch, e.last, r.findings[:0])
+		r.tell()
+	}
+}
+
+// Finish implements score.Method.
+func (e *Engine) Finish(end time.Time) {
+	for _, r := range e.runs {
+		r.findings = r.detector.Tick(end, r.findings[:0])
+		r.tell()
+	}
+}
+
+// tell notes the alerts that the newest findings make. An update tells of an alert once more and is none.
+func (r *run) tell() {
+	r.alerts = r.gate.Admit(r.findings, r.alerts[:0])
+	for _, a := range r.alerts {
+		if anomaly, ok := a.(alert.Anomaly); ok && anomaly.UpdateOf == "" {
+			r.alarms = append(r.alarms, r.alarm(&anomaly.Finding))
+		}
+	}
+}
+
+func (r *run) alarm(f *detector.Finding) score.Alarm {
+	return score.Alarm{
+		Time:   f.Time.UnixNano(),
+		Field:  f.Fields[0],
+		Value:  f.Values[0],
+		Score:  r.threshold,
+		Host:   largest(f),
+		Since:  f.WindowStart.UnixNano(),
+		Chance: f.Probability,
+	}
+}
+
+// largest names the host that sent most, "" if none is told.
+func largest(f *detector.Finding) string {
+	for _, field := range []flow.Field{flow.Host, flow.SourceAddress} {
+		for _, c := range f.Contributors {
+			if c.Field == field && len(c.Values) > 0 {
+				return c.Values[0]
+			}
+		}
+	}
+	return ""
+}
+
+// Alarms implements score.Method. Between two of its thresholds, the engine answers with the higher one's.
+func (e *Engine) Alarms(threshold float64) []score.Alarm {
+	for _, r := range slices.Backward(e.runs) {
+		if r.threshold >= threshold {
+			return r.alarms
+		}
+	}
+	return nil
+}
+
+// Thresholds implements score.Method.
+func (e *Engine) Thresholds() []float64 {
+	thresholds := make([]float64, len(e.runs))
+	for i, r := range e.runs {
+		thresholds[i] = r.threshold
+	}
+	slices.SortFunc(thresholds, func(a, b float64) int { return cmp.Compare(b, a) })
+	return thresholds
+}
+
+// Stated returns the false alarms a week and rule that a score stands for by default.
+func Stated(threshold float64) float64 {
+	return baseline.FalseAlarmsAt(threshold, config.Default().AlertBudget)
+}
+
+// Constant is a broken method: whatever another one raises at its lowest threshold, all with the same score.
+// It is what a measure of quality must not let pass.
+type Constant struct{ score.Method }
+
+// constant is the one score there is.
+const constant = 50
+
+// Name implements score.Method.
+func (c Constant) Name() string { return c.Method.Name() + ", all scores equal" }
+
+// Thresholds implements score.Method.
+func (c Constant) Thresholds() []float64 { return []float64{constant} }
+
+// Alarms implements score.Method.
+func (c Constant) Alarms(threshold float64) []score.Alarm {
+	if threshold > constant {
+		return nil
+	}
+	lowest := math.Inf(1)
+	for _, t := range c.Method.Thresholds() {
+		lowest = min(lowest, t)
+	}
+	alarms := slices.Clone(c.Method.Alarms(lowest))
+	for i := range alarms {
+		alarms[i].Score = constant
+	}
+	return alarms
+}
