@@ -339,3 +339,19 @@ func TestBadValuesDoNotAllocate(t *testing.T) {
 		assert.Zero(t, testing.AllocsPerRun(20, func() { dst, _ = d.Log(&s, record, dst[:0]) }), key)
 	}
 }
+
+func TestATimestampThatDoesNotFitStaysInTheFuture(t *testing.T) {
+	d := everything(t)
+	for _, stamp := range []pcommon.Timestamp{math.MaxInt64, math.MaxInt64 + 1, math.MaxUint64} {
+		for _, set := range []func(plog.LogRecord){
+			func(r plog.LogRecord) { r.SetTimestamp(stamp) },
+			func(r plog.LogRecord) { r.SetObservedTimestamp(stamp) },
+		} {
+			record := ecsRecord(t, "@timestamp", "")
+			set(record)
+			flows, why := logOne(d, record)
+			require.Equal(t, decode.Accepted, why)
+			assert.EqualValues(t, math.MaxInt64, flows[0].Time, "%d", uint64(stamp))
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"math"
 	"math/bits"
 	"time"
 
@@ -142,10 +143,16 @@ func (s *Scratch) inherit() {
 func (s *Scratch) stamp(lr plog.LogRecord) {
 	switch {
 	case lr.Timestamp() != 0:
-		s.received = int64(lr.Timestamp())
+		s.received = sinceEpoch(lr.Timestamp())
 	case lr.ObservedTimestamp() != 0:
-		s.received = int64(lr.ObservedTimestamp())
+		s.received = sinceEpoch(lr.ObservedTimestamp())
 	default:
 		s.received = s.Now.UnixNano()
 	}
+}
+
+// sinceEpoch is a timestamp in nanoseconds. One after the year 2262 does not fit and becomes the
+// latest that does, so that it stays in the future instead of turning into the distant past.
+func sinceEpoch(t pcommon.Timestamp) int64 {
+	return int64(min(t, math.MaxInt64))
 }
