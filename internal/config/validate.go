@@ -20,6 +20,8 @@ const (
 	shortestInterval = time.Second
 	mostPerInterval  = 10_000
 	longestSuppress  = 30 * day
+	longestSkew      = 3650 * day
+	longestWarmUp    = 365 * day
 )
 
 // Validate reports everything that is wrong, not just the first thing; each error names the
@@ -54,11 +56,17 @@ func (c *Config) checkTimes(p *problems) {
 	if c.AllowedLateness < 0 {
 		p.add("allowed_lateness", "%s is negative; 0s or more, 5m is the usual", text(c.AllowedLateness))
 	}
-	if c.MaxClockSkew < 0 {
+	switch {
+	case c.MaxClockSkew < 0:
 		p.add("max_clock_skew", "%s is negative; 0s or more, 5m is the usual", text(c.MaxClockSkew))
+	case c.MaxClockSkew > longestSkew:
+		p.add("max_clock_skew", "%s is too long; at most %s, 5m is the usual", text(c.MaxClockSkew), text(longestSkew))
 	}
-	if c.WarmUp < 0 {
+	switch {
+	case c.WarmUp < 0:
 		p.add("warm_up", "%s is negative; 168h (a week) is the usual", text(c.WarmUp))
+	case c.WarmUp > longestWarmUp:
+		p.add("warm_up", "%s is too long; at most %s, 168h (a week) is the usual", text(c.WarmUp), text(longestWarmUp))
 	}
 	if len(c.Windows) == 0 {
 		return
