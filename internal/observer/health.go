@@ -50,12 +50,14 @@ func (h *health) warmUp(s *detector.Stats) []alert.Health {
 	var told []alert.Health
 	if !h.warming {
 		h.warming = true
-		until := s.ReadyAt
-		if until.IsZero() { // no window has closed yet
-			until = s.Newest.Add(h.lasts)
+		began, until := s.Newest, s.Newest.Add(h.lasts)
+		if !s.ReadyAt.IsZero() {
+			// The window that it began with, and not how far a fast replay has come: what is told,
+			// and so the event's identity, must not depend on when it was noticed.
+			began, until = s.ReadyAt.Add(-h.lasts), s.ReadyAt
 		}
 		told = append(told, alert.Health{
-			Time:   s.Newest,
+			Time:   began,
 			Status: alert.WarmingUp,
 			Until:  until,
 			Detail: "Nothing alerts until the baselines have learned what is usual.",

@@ -148,6 +148,25 @@ func TestTheWarmUpSaysWhenItEnds(t *testing.T) {
 	assert.Equal(t, "2026-03-03T00:00:00Z", until.AsString())
 }
 
+func TestTheWarmUpIsTheSameEventWheneverItIsNoticed(t *testing.T) {
+	beginning := func(hours int) (uid string, at time.Time) {
+		b := newBench(t, func(*config.Config) {})
+		for range hours {
+			b.deliver(outbound(b.now, 443, 1000))
+			b.now = b.now.Add(time.Hour)
+		}
+		b.Tick()
+		ld, _ := b.Alerts()
+		lr := ld.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0)
+		v, _ := lr.Attributes().Get("log.record.uid")
+		return v.AsString(), lr.Timestamp().AsTime()
+	}
+	soon, at := beginning(3)
+	late, _ := beginning(40)
+	assert.Equal(t, soon, late)
+	assert.Equal(t, monday, at, "the first window with traffic")
+}
+
 func TestNothingIsSaidBeforeAnythingHasCome(t *testing.T) {
 	b := newBench(t, func(*config.Config) {})
 	b.now = b.now.Add(1000 * time.Hour)
