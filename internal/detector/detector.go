@@ -51,6 +51,10 @@ func New(s Settings) (*Detector, error) {
 	return d, nil
 }
 
+// earliest is the first instant whose windows can be numbered without overflow: 2⁶² ns before the epoch,
+// in 1823.
+const earliest = -1 << 62
+
 // Observe takes a batch of flows, now being the clock's time, and appends what it found to
 // out, in the order in which it was decided. It keeps no reference to flows; the strings of some
 // flows are kept until their window closes.
@@ -68,7 +72,7 @@ func (d *Detector) Observe(flows []flow.Flow, now time.Time, out []Finding) []Fi
 	from := 0
 	for i := range flows {
 		switch t := flows[i].Time; {
-		case t > horizon:
+		case t > horizon || t < earliest:
 			d.future++
 			sc.drop(i)
 		case !d.begun:
@@ -168,7 +172,7 @@ func (d *Detector) take(out []Finding) []Finding {
 // Stats reports what the detector holds and counted.
 type Stats struct {
 	Late          int64          // flows that came after their window had closed and joined the open one
-	Future        int64          // flows from further in the future than the clock skew, left out
+	Future        int64          // flows from further in the future than the clock skew, or from before 1823, left out
 	WindowsClosed int64          // of all spans
 	Evicted       int64          // entities that made room for others
 	Overflowed    int64          // flows counted under the overflow entity

@@ -149,8 +149,20 @@ func TestAGapOfYearsIsPassedQuickly(t *testing.T) {
 	run(t, d, []flow.Flow{one(time.Unix(0, 0), "a", 443, "Hesse", 1), one(monday, "a", 443, "Hesse", 1)}, 1)
 	assert.Less(t, d.Stats().WindowsClosed, int64(2*maxSkip))
 	assert.Equal(t, monday, d.Stats().Newest)
-	d = newDetector(t, twoRules())
-	run(t, d, []flow.Flow{one(time.Unix(0, math.MinInt64+1e18), "a", 443, "Hesse", 1), one(monday, "a", 443, "Hesse", 1)}, 1)
+}
+
+func TestInstantsAtTheEdgesOfTimeAreLeftOut(t *testing.T) {
+	d := newDetector(t, twoRules())
+	for _, at := range []int64{math.MinInt64, math.MinInt64 + 1, earliest - 1, math.MaxInt64} {
+		d.Observe([]flow.Flow{one(time.Unix(0, at), "a", 443, "Hesse", 1)}, farAhead, nil)
+	}
+	assert.Equal(t, int64(4), d.Stats().Future)
+	assert.Zero(t, d.Stats().Newest)
+	at := monday.Add(time.Hour)
+	run(t, d, []flow.Flow{one(time.Unix(0, earliest), "a", 443, "Hesse", 1),
+		one(at, "a", 443, "Hesse", math.MaxInt64), one(at, "a", 443, "Hesse", math.MaxInt64)}, 1)
+	assert.Equal(t, at, d.Stats().Newest)
+	assert.Equal(t, int64(math.MaxInt64), d.lanes[0].spaces[0].current.sums[0].bytes, "sums do not overflow")
 }
 
 func TestNothingFiresInTheWarmUp(t *testing.T) {
