@@ -12,7 +12,11 @@ import (
 // Filebeat's modules write it. source.bytes is what the source sent and
 // destination.bytes the reply; where that is missing, the record is one of NetFlow or a VPC
 // flow log in this schema, and the reply has one of its own.
+//
+// Documents that are alerts are left out: those of an intrusion detection system tell the bytes of
+// their flow so far, each time anew, and the flow has a document of its own.
 type ecs struct {
+	kind                    keys
 	ends                    endpoints
 	counts                  counters
 	time, direction         keys
@@ -24,6 +28,7 @@ type ecs struct {
 
 func newECS(c *compiler) format {
 	return one{&ecs{
+		kind: c.keys("event.kind"),
 		ends: endpoints{
 			source:          append(c.signs("source.ip"), c.keys("source.address")...),
 			sourcePort:      c.keys("source.port"),
@@ -55,6 +60,10 @@ func ecsPlace(c *compiler, end string) placeKeys {
 }
 
 func (f *ecs) record(s *Scratch, r *flow.Record) Reason {
+	switch s.text(f.kind) {
+	case "alert", "signal":
+		return NotAFlow
+	}
 	if why := f.counts.read(s, r); why != Accepted {
 		return why
 	}
