@@ -7,9 +7,12 @@ import (
 )
 
 const (
-	// maxSeries bounds the running totals remembered: those of the busiest collectors seen
-	// have some thousands of connections open at once. An entry takes about 50 bytes.
-	maxSeries = 65_536
+	// maxSeries bounds the running totals remembered, at about 80 bytes each: 40 MB. A connection that
+	// is forgotten while it lasts is counted anew with all its bytes, so the bound must be out of
+	// reach: half of it, a generation, must hold what is reported from one report of a
+	// connection to its next, ended ones included. Packetbeat reports every ten seconds, which
+	// leaves room for 26,000 connections a second.
+	maxSeries = 1 << 19
 	// seriesIdle is how long, by the clock, a series is remembered at least after its last
 	// record, unless maxSeries is reached. Sources that report running totals do so every
 	// few seconds and drop a connection that is silent for minutes.

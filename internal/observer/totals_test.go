@@ -100,3 +100,15 @@ func TestRunningTotalsAreBounded(t *testing.T) {
 		}
 	}
 }
+
+func TestALargeSitesConnectionsAreAllRemembered(t *testing.T) {
+	const connections = 200_000
+	totals := newTotals(maxSeries)
+	for round := int64(1); round <= 3; round++ {
+		var sum int64
+		for id := range uint64(connections) {
+			sum += totals.advance(&flow.Flow{Total: id + 1, Time: round, Bytes: 100 * round})
+		}
+		assert.EqualValues(t, 100*connections, sum, "what is new, in round %d", round)
+	}
+}
