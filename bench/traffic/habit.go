@@ -40,6 +40,22 @@ type Habit struct {
 	Regions  []string // where to; none: everywhere, by popularity
 	// Serves turns the flow round: a client outside opens it and the host answers.
 	Serves bool
+	// Share of the group's hosts that have the habit, each by a draw of its own; 0: all.
+	Share float64
+	// Differ is the standard deviation of ln(bytes) from host to host, beside that from
+	// flow to flow.
+	Differ float64
+	// Every, if not 0, makes one flow each so long, as machines that report by the clock
+	// do. PerDay and Rhythm then mean nothing. It divides an hour or is a multiple of one.
+	Every time.Duration
+	// Lasts and Parts say how long a flow goes on, and in how many records it is reported.
+	Lasts time.Duration
+	Parts int
+	// Since is how long after the plan's start the habit begins, and Ramp how long it
+	// takes until it is as frequent as PerDay says.
+	Since, Ramp time.Duration
+	// Benign labels the habit's flows, see Labelled.
+	Benign string
 }
 
 // burst is the standard deviation of ln(a host's activity) from hour to hour.
@@ -49,26 +65,83 @@ const burst = 0.6
 func (s *stage) habits(h *host, start time.Time) {
 	// Minus half the variance makes the factor's mean 1.
 	activity := h.size * math.Exp(burst*s.rng.NormFloat64()-burst*burst/2)
-	for i, habit := range h.group.Habits {
-		mean := activity * habit.PerDay / hoursPerDay * habit.Rhythm.At(start)
+	trip := s.trip(h, start)
+	for i := range h.group.Habits {
+		habit := &h.group.Habits[i]
+		if !h.traits[i].has {
+			continue
+		}
+		if habit.Every > 0 {
+			s.regular(h, i, start)
+			continue
+		}
+		mean := activity * habit.PerDay / hoursPerDay * s.rhythm(habit, start) * habit.uptake(start.Sub(s.plan.Start))
 		for range poisson(s.rng, mean) {
-			s.habitual(h, habit, h.worlds[i], start)
+			s.habitual(h, i, span{start, time.Hour}, trip)
 		}
 	}
 }
 
-func (s *stage) habitual(h *host, habit Habit, w world, start time.Time) {
-	v6 := s.rng.Float64() < s.plan.IPv6
-	region := w.pick(s.rng)
-	c := call{
-		time: s.within(start, time.Hour), region: region, v6: v6, service: habit.Service,
-		sent: habit.Sent.draw(s.rng), received: habit.Received.draw(s.rng),
-	}
-	if habit.Serves {
-		s.add(s.answered(h, c), "")
+// regular makes the flows of a habit that goes by the clock.
+func (s *stage) regular(h *host, i int, start time.Time) {
+	every := h.group.Habits[i].Every
+	if hours := int64(every / time.Hour); hours > 1 && int64(start.Sub(s.plan.Start)/time.Hour)%hours != 0 {
 		return
 	}
-	s.add(s.opened(h, c), "")
+	for at := time.Duration(0); at < time.Hour; at += every {
+		// Each host has a second of its own, and reaches it within half a second.
+		offset := time.Duration(h.id%uint64(min(every, time.Hour)/time.Second)) * time.Second
+		s.habitual(h, i, span{start.Add(at + offset), time.Second / 2}, nil)
+	}
+}
+
+// uptake is the share of its frequency that a habit has reached so long after the plan's start.
+func (h *Habit) uptake(since time.Duration) float64 {
+	switch since -= h.Since; {
+	case since < 0:
+		return 0
+	case since < h.Ramp:
+		return float64(since) / float64(h.Ramp)
+	}
+	return 1
+}
+
+// span is a time in which something begins.
+type span struct {
+	start time.Time
+	long  time.Duration
+}
+
+func (s *stage) habitual(h *host, i int, when span, trip *Trip) {
+	habit, benign := &h.group.Habits[i], h.group.Habits[i].Benign
+	v6 := s.rng.Float64() < s.plan.IPv6
+	region := h.worlds[i].pick(s.rng)
+	if trip != nil && s.rng.Float64() < tripShare {
+		region, _ = regionIndex(s.plan.Regions, trip.Region)
+		benign = "travel"
+	}
+	c := call{
+		time: s.within(when.start, when.long), region: region, v6: v6, service: habit.Service,
+		sent: habit.Sent.draw(s.rng), received: habit.Received.draw(s.rng),
+	}
+	factor := s.factor(habit.Service.Name) * h.traits[i].scale
+	sent, received := scale(c.sent, factor), scale(c.received, factor)
+	n := max(habit.Parts, 1)
+	for k := range n {
+		c.sent, c.received = share(sent, k, n), share(received, k, n)
+		r := s.record(h, c, habit.Serves)
+		if n > 1 {
+			r.Time += int64(habit.Lasts) * int64(k+1) / int64(n)
+		}
+		s.add(r, benign)
+	}
+}
+
+func (s *stage) record(h *host, c call, serves bool) flow.Record {
+	if serves {
+		return s.answered(h, c)
+	}
+	return s.opened(h, c)
 }
 
 // call is one connection with the world, whoever opened it.
@@ -89,21 +162,21 @@ const (
 
 // opened is a connection from a host to the world.
 func (s *stage) opened(h *host, c call) flow.Record {
-	port := c.service.Port
+	who, port := h.as(s.plan.week(c.time)), c.service.Port
 	if port == 0 {
 		port = uint16(registered + s.rng.IntN(ephemeralFirst-registered))
 	}
 	return flow.Record{
 		Time:             c.time,
-		Source:           h.address(c.v6),
+		Source:           who.address(c.v6),
 		SourcePort:       uint16(ephemeralFirst + s.rng.IntN(ephemeralCount)),
 		Destination:      site(s.rng, c.region, c.service.Port, c.v6),
 		DestinationPort:  port,
 		Sent:             c.sent,
 		Received:         c.received,
 		Direction:        flow.Outbound,
-		Host:             h.name,
-		User:             h.user,
+		Host:             who.name,
+		User:             who.user,
 		Process:          c.service.Process,
 		DestinationPlace: s.plan.Regions[c.region].Place,
 	}
@@ -111,17 +184,18 @@ func (s *stage) opened(h *host, c call) flow.Record {
 
 // answered is a connection from the world to a host.
 func (s *stage) answered(h *host, c call) flow.Record {
+	who := h.as(s.plan.week(c.time))
 	return flow.Record{
 		Time:            c.time,
 		Source:          address(c.region, s.rng.IntN(1<<regionBits), c.v6),
 		SourcePort:      uint16(ephemeralFirst + s.rng.IntN(ephemeralCount)),
-		Destination:     h.address(c.v6),
+		Destination:     who.address(c.v6),
 		DestinationPort: c.service.Port,
 		Sent:            c.sent,
 		Received:        c.received,
 		Direction:       flow.Inbound,
-		Host:            h.name,
-		User:            h.user,
+		Host:            who.name,
+		User:            who.user,
 		Process:         c.service.Process,
 		SourcePlace:     s.plan.Regions[c.region].Place,
 	}

@@ -16,6 +16,10 @@ type Job struct {
 	Sent     Size // by the whole run
 	Received Size
 	Region   string
+	// Differ is the standard deviation of ln(bytes) from host to host.
+	Differ   float64
+	MonthEnd bool   // on the last day of a month only
+	Benign   string // labels the job's flows, see Labelled
 }
 
 // jobs makes the jobs that are due in the hour that begins at start. They may reach
@@ -23,29 +27,32 @@ type Job struct {
 func (s *stage) jobs(h *host, start time.Time) {
 	for i := range h.group.Jobs {
 		j := &h.group.Jobs[i]
-		if j.due(start) {
-			s.run(h, j, h.jobFrom[i], start)
+		if j.due(start) && !(s.holiday && len(j.Days) > 0) {
+			s.run(h, i, start)
 		}
 	}
 }
 
 // due reports whether the job begins in the given hour.
 func (j *Job) due(hour time.Time) bool {
-	return int(j.At/time.Hour) == hour.Hour() && (len(j.Days) == 0 || slices.Contains(j.Days, hour.Weekday()))
+	return int(j.At/time.Hour) == hour.Hour() && (len(j.Days) == 0 || slices.Contains(j.Days, hour.Weekday())) &&
+		(!j.MonthEnd || hour.AddDate(0, 0, 1).Day() == 1)
 }
 
-func (s *stage) run(h *host, j *Job, region int, hour time.Time) {
+func (s *stage) run(h *host, i int, hour time.Time) {
+	j, region := &h.group.Jobs[i], h.jobFrom[i]
 	begin := hour.Add(j.At%time.Hour + time.Duration(s.rng.Int64N(int64(j.Delay)+1)))
-	sent, received := j.Sent.draw(s.rng), j.Received.draw(s.rng)
+	factor := s.factor(j.Service.Name) * h.jobSize[i]
+	sent, received := scale(j.Sent.draw(s.rng), factor), scale(j.Received.draw(s.rng), factor)
 	n := max(j.Flows, 1)
-	for i := range n {
+	for k := range n {
 		s.add(s.opened(h, call{
-			time:     begin.UnixNano() + int64(j.Lasts)*int64(i+1)/int64(n+1),
+			time:     begin.UnixNano() + int64(j.Lasts)*int64(k+1)/int64(n+1),
 			region:   region,
 			service:  j.Service,
-			sent:     share(sent, i, n),
-			received: share(received, i, n),
-		}), "")
+			sent:     share(sent, k, n),
+			received: share(received, k, n),
+		}), j.Benign)
 	}
 }
 

@@ -38,12 +38,24 @@ type Plan struct {
 	// IPv6 is the share of flows that use IPv6, 0..1.
 	IPv6   float64
 	Thefts []Theft
+	// Errands are harmless uploads that look like thefts.
+	Errands []Errand
+	Trips   []Trip
+	// Holidays are days on which people do as at a weekend: any instant of each day.
+	Holidays []time.Time
+	// Growth is by how much bytes grow a week, as a share: 0.02 is two per cent.
+	Growth float64
+	// Drift lets the bytes of each service wander from day to day.
+	Drift Drift
 }
 
 // Labelled is a record of which it is known whether it belongs to a theft.
 type Labelled struct {
 	flow.Record
-	Theft string // name of the theft, "" for an ordinary flow
+	Theft string // label of the theft, "" for an ordinary flow
+	// Benign says why an ordinary flow may look like part of a theft: "video call",
+	// "month-end job", … It is "" where nothing about the flow is out of the ordinary.
+	Benign string
 }
 
 // ErrPlan is wrapped by every error about a plan that cannot be played.
@@ -85,18 +97,37 @@ func (p Plan) validate() error {
 		return fmt.Errorf("%w: it has %d regions; the addresses suffice for %d", ErrPlan, len(p.Regions), maxRegions)
 	case p.IPv6 < 0 || p.IPv6 > 1:
 		return fmt.Errorf("%w: ipv6 is %g; give a share from 0 to 1", ErrPlan, p.IPv6)
+	case !(p.Growth > -1):
+		return fmt.Errorf("%w: growth is %g; give a share a week above -1", ErrPlan, p.Growth)
+	}
+	if err := p.Drift.validate(); err != nil {
+		return err
 	}
 	if _, m, s := p.Start.Clock(); m != 0 || s != 0 || p.Start.Nanosecond() != 0 || p.Start.Hour() != 0 {
 		return fmt.Errorf("%w: start is %s; give a midnight", ErrPlan, p.Start)
 	}
 	for _, g := range p.Groups {
-		if err := g.validate(p.Regions); err != nil {
+		if err := g.validate(p); err != nil {
 			return err
 		}
 	}
-	hosts := p.hosts()
-	for _, t := range p.Thefts {
-		if err := t.validate(p, hosts); err != nil {
+	names := map[string]bool{}
+	for _, h := range p.hosts() {
+		names[h.name] = true
+	}
+	for i := range p.Thefts {
+		if err := p.Thefts[i].validate(&p, names, "theft"); err != nil {
+			return err
+		}
+	}
+	for i := range p.Errands {
+		errand := Theft(p.Errands[i])
+		if err := errand.validate(&p, names, "errand"); err != nil {
+			return err
+		}
+	}
+	for _, t := range p.Trips {
+		if err := t.validate(p.Regions, names); err != nil {
 			return err
 		}
 	}
@@ -113,18 +144,30 @@ type stage struct {
 	// the first done are this hour's and have been handed out.
 	flows []Labelled
 	done  int
+	// order and sorted are the workspace of sort.
+	order  []turn
+	sorted []Labelled
+
+	day     int  // of the plan, of the hour that is being made
+	holiday bool // is that day one?
+	// drifting is the factor of each service's bytes by day, for services that drift.
+	drifting map[string][]float64
 }
 
 func newStage(p *Plan, hosts []*host) *stage {
 	pcg := rand.NewPCG(p.Seed, 0)
-	return &stage{plan: p, hosts: hosts, pcg: pcg, rng: rand.New(pcg)}
+	return &stage{plan: p, hosts: hosts, pcg: pcg, rng: rand.New(pcg), drifting: p.drifting()}
 }
 
 // hour returns the flows of the plan's n-th hour, sorted. They are valid until the next call.
 func (s *stage) hour(n int) []Labelled {
 	s.flows = append(s.flows[:0], s.flows[s.done:]...)
 	start := s.plan.Start.Add(time.Duration(n) * time.Hour)
+	s.day, s.holiday = n/hoursPerDay, s.plan.holiday(start)
 	for _, h := range s.hosts {
+		if h.away(s, start) {
+			continue
+		}
 		s.pcg.Seed(s.plan.Seed^h.id, uint64(n))
 		s.habits(h, start)
 		s.jobs(h, start)
@@ -133,14 +176,42 @@ func (s *stage) hour(n int) []Labelled {
 	for i := range s.plan.Thefts {
 		s.theft(&s.plan.Thefts[i], start)
 	}
-	slices.SortStableFunc(s.flows, func(a, b Labelled) int { return cmp.Compare(a.Time, b.Time) })
+	for i := range s.plan.Errands {
+		s.errand(&s.plan.Errands[i], start)
+	}
+	s.sort()
 	end := start.Add(time.Hour).UnixNano()
 	s.done, _ = slices.BinarySearchFunc(s.flows, end, func(l Labelled, t int64) int { return cmp.Compare(l.Time, t) })
 	return s.flows[:s.done]
 }
 
-func (s *stage) add(r flow.Record, theft string) {
-	s.flows = append(s.flows, Labelled{Record: r, Theft: theft})
+// turn is a flow's time and its place before sorting.
+type turn struct {
+	time int64
+	at   int
+}
+
+// sort orders the flows by time, and those of the same time as they were made. A flow is
+// a large thing to move about, so each is moved once only.
+func (s *stage) sort() {
+	s.order, s.sorted = s.order[:0], s.sorted[:0]
+	for i := range s.flows {
+		s.order = append(s.order, turn{s.flows[i].Time, i})
+	}
+	slices.SortFunc(s.order, func(a, b turn) int {
+		if a.time != b.time {
+			return cmp.Compare(a.time, b.time)
+		}
+		return a.at - b.at
+	})
+	for _, t := range s.order {
+		s.sorted = append(s.sorted, s.flows[t.at])
+	}
+	s.flows, s.sorted = s.sorted, s.flows
+}
+
+func (s *stage) add(r flow.Record, benign string) {
+	s.flows = append(s.flows, Labelled{Record: r, Benign: benign})
 }
 
 // within returns a random instant of the span that begins at start, in Unix nanoseconds.

@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -16,11 +17,16 @@ const (
 	Burst  Shape = "burst"  // all at the start, within a second
 	Ramp   Shape = "ramp"   // a little at first, ever more towards the end
 	Office Shape = "office" // evenly, in working hours only
+
+	Steps   Shape = "steps"   // twice as much in each fifth of the time as in the one before
+	Night   Shape = "night"   // evenly, between ten in the evening and five only
+	Weekend Shape = "weekend" // evenly, on Saturdays and Sundays only
+	Trickle Shape = "trickle" // evenly over one working hour, another one each day
 )
 
 // Theft is one exfiltration.
 type Theft struct {
-	Name     string
+	Name     string // of this part; unique in a plan
 	Start    time.Time
 	Duration time.Duration
 	Bytes    int64  // in all, exactly
@@ -30,6 +36,25 @@ type Theft struct {
 	Port     uint16
 	Region   string // where to: the name of a region of the plan
 	Shape    Shape
+
+	// Label is what the flows are labelled with. Thefts with the same label are parts of
+	// one, by several hosts. "": the name.
+	Label string
+	Kind  string // of the catalogue, if it comes from there
+	// Days restricts a trickle to some days of the week; none: Monday to Friday.
+	Days []time.Weekday
+	// PortUse and RegionUse say how much the port and the region are used without it,
+	// and Multiple how many times its yardstick (see Profile.Yardstick) the theft
+	// as a whole takes in a window in which it is active. They inform; nothing here reads them.
+	PortUse, RegionUse Rarity
+	Multiple           float64
+}
+
+func (t *Theft) label() string {
+	if t.Label != "" {
+		return t.Label
+	}
+	return t.Name
 }
 
 // End is the instant at which the theft is over.
@@ -41,6 +66,9 @@ const (
 	leastPerFlow = 32 // bytes, so that the smallest part is not empty
 	openingHour  = 8
 	closingHour  = 18
+	nightfall    = 22
+	daybreak     = 5
+	steps        = 5 // of a theft that grows by steps
 )
 
 func (t Theft) flows() int {
@@ -50,9 +78,9 @@ func (t Theft) flows() int {
 	return int(min(max(t.Bytes/flowBytes, 1), mostFlows))
 }
 
-func (t Theft) validate(p Plan, hosts []*host) error {
+func (t *Theft) validate(p *Plan, hosts map[string]bool, what string) error {
 	wrong := func(format string, args ...any) error {
-		return fmt.Errorf("%w: theft %q: %s", ErrPlan, t.Name, fmt.Sprintf(format, args...))
+		return fmt.Errorf("%w: %s %q: %s", ErrPlan, what, t.Name, fmt.Sprintf(format, args...))
 	}
 	if t.Name == "" {
 		return wrong("it has no name; what it steals could not be told from ordinary flows")
@@ -66,35 +94,69 @@ func (t Theft) validate(p Plan, hosts []*host) error {
 	if t.Port == 0 {
 		return wrong("it has no port")
 	}
-	if !slices.ContainsFunc(hosts, func(h *host) bool { return h.name == t.Host }) {
+	if !hosts[t.Host] {
 		return wrong("there is no host %q in the plan", t.Host)
 	}
 	if _, err := regionIndex(p.Regions, t.Region); err != nil {
 		return wrong("%v", err)
 	}
-	switch t.Shape {
-	case Steady, Burst, Ramp:
-	case Office:
-		if len(t.workingHours(p)) == 0 {
-			return wrong("shape %q, but there is no working hour between %s and %s", t.Shape, t.Start, t.End())
-		}
-	default:
-		return wrong("shape %q; known are %s, %s, %s, %s", t.Shape, Steady, Burst, Ramp, Office)
+	if !slices.Contains(shapes(), t.Shape) {
+		return wrong("shape %q; known are %v", t.Shape, shapes())
+	}
+	if t.choosy() && len(t.hours(p)) == 0 {
+		return wrong("shape %q, but no hour between %s and %s fits it: there is no working hour, night or weekend in it", t.Shape, t.Start, t.End())
 	}
 	return nil
 }
 
-// workingHours lists the beginnings of the working hours that lie wholly in the theft.
-func (t Theft) workingHours(p Plan) []time.Time {
+func shapes() []Shape { return []Shape{Steady, Burst, Ramp, Office, Steps, Night, Weekend, Trickle} }
+
+// choosy reports whether the theft goes on in some hours only.
+func (t *Theft) choosy() bool {
+	switch t.Shape {
+	case Office, Night, Weekend, Trickle:
+		return true
+	}
+	return false
+}
+
+// hours lists the beginnings of the hours of the clock that lie wholly in the theft and
+// suit its shape.
+func (t *Theft) hours(p *Plan) []time.Time {
 	var hours []time.Time
 	first := p.Start.Add(t.Start.Sub(p.Start).Truncate(time.Hour))
 	for at := first; !at.Add(time.Hour).After(t.End()); at = at.Add(time.Hour) {
-		weekend := at.Weekday() == time.Saturday || at.Weekday() == time.Sunday
-		if !weekend && !at.Before(t.Start) && at.Hour() >= openingHour && at.Hour() < closingHour {
+		if !at.Before(t.Start) && t.suits(at) {
 			hours = append(hours, at)
 		}
 	}
 	return hours
+}
+
+func (t *Theft) suits(at time.Time) bool {
+	hour, weekend := at.Hour(), at.Weekday() == time.Saturday || at.Weekday() == time.Sunday
+	switch t.Shape {
+	case Night:
+		return hour >= nightfall || hour < daybreak
+	case Weekend:
+		return weekend
+	case Trickle:
+		// Which hour of a day it is follows from the name, and nothing else of the plan.
+		return t.trickles(at.Weekday()) && hour == openingHour+
+			int((streamID(t.Name)+uint64(at.YearDay()))*trickleStep%(closingHour-openingHour))
+	}
+	return !weekend && hour >= openingHour && hour < closingHour
+}
+
+// trickleStep takes the hour of a trickle from one day to the next: coprime to the
+// number of working hours, so that each has its turn.
+const trickleStep = 7
+
+func (t *Theft) trickles(day time.Weekday) bool {
+	if len(t.Days) == 0 {
+		return day != time.Saturday && day != time.Sunday
+	}
+	return slices.Contains(t.Days, day)
 }
 
 // theft makes all flows of a theft in the hour in which it begins.
@@ -105,10 +167,10 @@ func (s *stage) theft(t *Theft, hour time.Time) {
 	i := slices.IndexFunc(s.hosts, func(h *host) bool { return h.name == t.Host })
 	region, _ := regionIndex(s.plan.Regions, t.Region)
 	s.pcg.Seed(s.plan.Seed^streamID(t.Name), 0)
-	n := t.flows()
+	n, first := t.flows(), len(s.flows)
 	// One destination: who steals has a place to put it.
 	destination := site(s.rng, region, t.Port, false)
-	times, parts := t.times(*s.plan, n, s.rng), t.parts(n, s.rng)
+	times, parts := t.times(s.plan, n, s.rng), t.parts(n, s.rng)
 	for k := range n {
 		r := s.opened(s.hosts[i], call{
 			time: times[k], region: region,
@@ -117,13 +179,19 @@ func (s *stage) theft(t *Theft, hour time.Time) {
 			received: parts[k] / 50, // acknowledgements
 		})
 		r.Destination = destination
-		s.add(r, t.Name)
+		s.add(r, "")
+	}
+	for k := first; k < len(s.flows); k++ {
+		s.flows[k].Theft = t.label()
 	}
 }
 
 // times places n flows in the theft's time, in Unix nanoseconds, ascending.
-func (t *Theft) times(p Plan, n int, rng *rand.Rand) []int64 {
-	hours := t.workingHours(p)
+func (t *Theft) times(p *Plan, n int, rng *rand.Rand) []int64 {
+	var hours []time.Time
+	if t.choosy() {
+		hours = t.hours(p)
+	}
 	times := make([]int64, n)
 	for k := range n {
 		at := (float64(k) + rng.Float64()) / float64(n) // 0..1 of the time there is
@@ -131,7 +199,7 @@ func (t *Theft) times(p Plan, n int, rng *rand.Rand) []int64 {
 		switch t.Shape {
 		case Burst:
 			when = t.Start.Add(time.Duration(at * float64(min(t.Duration, time.Second))))
-		case Office:
+		case Office, Night, Weekend, Trickle:
 			pos := at * float64(len(hours))
 			when = hours[int(pos)].Add(time.Duration((pos - float64(int(pos))) * float64(time.Hour)))
 		default:
@@ -147,8 +215,11 @@ func (t *Theft) parts(n int, rng *rand.Rand) []int64 {
 	weights, sum := make([]float64, n), 0.0
 	for k := range n {
 		w := 0.5 + rng.Float64()
-		if t.Shape == Ramp {
+		switch t.Shape {
+		case Ramp:
 			w *= 0.1 + 0.9*float64(k)/float64(n)
+		case Steps:
+			w *= math.Exp2(float64(k * steps / n))
 		}
 		sum += w
 		weights[k] = sum
