@@ -33,5 +33,10 @@ func short(d time.Duration) string {
 	return d.String()
 }
 
-// megabytes writes bytes as MB.
-func megabytes(b int64) string { return fmt.Sprintf("%g MB", float64(b)/1e6) }
+// megabytes writes bytes as MB, a few as bytes.
+func megabytes(b int64) string {
+	if b < 1000 {
+		return fmt.Sprintf("%d B", b)
+	}
+	return fmt.Sprintf("%g MB", float64(b)/1e6)
+}

@@ -46,7 +46,7 @@ func firstSeen() (all []func() score.Method) {
 
 func weekOverWeek() (all []func() score.Method) {
 	for _, span := range []time.Duration{hour, 3 * hour, day} {
-		for _, floor := range []int64{1e6, 3e6, 1e7, 3e7, 1e8, 3e8} {
+		for _, floor := range []int64{3e5, 1e6, 3e6, 1e7, 1e8} {
 			all = append(all, peers.WeekOverWeek{Span: span, Floor: floor}.New)
 		}
 	}
@@ -54,8 +54,8 @@ func weekOverWeek() (all []func() score.Method) {
 }
 
 func sigma(span time.Duration) (all []func() score.Method) {
-	for _, floor := range []int64{0, 1e6, 1e7} {
-		for _, slack := range []float64{1, 1e5, 1e6, 1e7} {
+	for _, floor := range []int64{0, 1e6, 3e6, 1e7} {
+		for _, slack := range []float64{1, 1e5, 1e6} {
 			all = append(all, peers.Sigma{Span: span, Back: 7 * day, Floor: floor, Slack: slack}.New)
 		}
 	}
@@ -63,10 +63,10 @@ func sigma(span time.Duration) (all []func() score.Method) {
 }
 
 func ewma() (all []func() score.Method) {
-	for _, halfLife := range []time.Duration{3 * day, 7 * day, 14 * day} {
-		for _, floor := range []int64{1e6, 3e6, 1e7, 2e7} {
-			for _, least := range []float64{0.1, 0.3, 1, 2} {
-				for _, unit := range []float64{1, 1e3, 1e5, 1e6} {
+	for _, halfLife := range []time.Duration{36 * hour, 3 * day, 7 * day} {
+		for _, floor := range []int64{3e5, 1e6, 3e6} {
+			for _, least := range []float64{0.03, 0.1, 0.3, 1} {
+				for _, unit := range []float64{1, 1e4, 1e5, 3e5} {
 					all = append(all, peers.EWMA{Span: 3 * hour, HalfLife: halfLife, Floor: floor, Unit: unit, Least: least}.New)
 				}
 			}
@@ -78,10 +78,10 @@ func ewma() (all []func() score.Method) {
 func decomposition() (all []func() score.Method) {
 	for _, period := range []int{0, 24, 168} {
 		for _, floor := range []int64{1e6, 1e7} {
-			for _, slack := range []float64{1, 1e6, 1e7} {
+			for _, slack := range []float64{1, 1e6} {
 				all = append(all, peers.Decomposition{Back: 14 * day, Floor: floor, Period: period, Slack: slack}.New)
 			}
-			for _, slack := range []float64{0.3, 1, 3} {
+			for _, slack := range []float64{1, 3, 6} {
 				all = append(all, peers.Decomposition{Back: 14 * day, Floor: floor, Period: period, Logs: true, Slack: slack}.New)
 			}
 		}
@@ -100,7 +100,7 @@ func population() (all []func() score.Method) {
 
 func isolation() (all []func() score.Method) {
 	for _, span := range []time.Duration{hour, 3 * hour} {
-		for _, floor := range []int64{1e6, 3e6, 1e7, 3e7} {
+		for _, floor := range []int64{1e6, 1e7, 3e7} {
 			for _, own := range []bool{false, true} {
 				all = append(all, peers.IsolationForest{Span: span, Trees: 100, Floor: floor, Own: own, Seed: seed}.New)
 			}
@@ -110,8 +110,8 @@ func isolation() (all []func() score.Method) {
 }
 
 func randomCut() (all []func() score.Method) {
-	for _, shingle := range []int{1, 2, 4} {
-		for _, floor := range []int64{3e6, 1e7, 3e7} {
+	for _, shingle := range []int{1, 4} {
+		for _, floor := range []int64{1e6, 3e6, 1e7} {
 			for _, unit := range []float64{1, 1e5} {
 				all = append(all, peers.RandomCutForest{
 					Span: 3 * hour, Shingle: shingle, Trees: 32, Points: 128, Floor: floor, Unit: unit, Seed: seed,

@@ -1,5 +1,5 @@
-// Command tune finds the best fixed setting of every peer on traffic that is kept for tuning, that of
-// seeds 1 to 3 with a mix of thefts. It prints a table of what peers.All holds as tuned.
+// Command tune finds the best fixed setting of every peer on traffic that is kept for tuning: the
+// organisations of seeds 1 to 3, over six weeks each, with thefts of the whole catalogue. It prints a table of what peers.All holds as tuned.
 //
 //	go run ./bench/peers/tune [peer]
 //
@@ -109,8 +109,20 @@ type play struct {
 }
 
 func newPlay(seed uint64) (*play, error) {
-	p := &play{plan: traffic.SmallOffice(seed, time.Date(2025, 3, 3, 0, 0, 0, 0, time.UTC), days)} // from a Monday
-	p.plan.Thefts = thefts(seed, p.plan.Start)
+	monday := time.Date(2025, 3, 3, 0, 0, 0, 0, time.UTC)
+	plan, err := traffic.Organisation(seed, traffic.Options{Start: monday, Days: days})
+	if err != nil {
+		return nil, err
+	}
+	kinds, err := traffic.Catalogue()
+	if err != nil {
+		return nil, err
+	}
+	p := &play{}
+	p.plan, _, err = traffic.Place(plan, kinds, monday.Add(quiet), plan.End(), thefts, seed)
+	if err != nil {
+		return nil, err
+	}
 	records, err := p.plan.Flows()
 	if err != nil {
 		return nil, err
@@ -129,7 +141,12 @@ func newPlay(seed uint64) (*play, error) {
 	return p, nil
 }
 
-const warmUp = 7 * day
+const (
+	days   = 42
+	quiet  = 14 * day // at the beginning, without thefts
+	thefts = 32       // as many as a plan may have
+	warmUp = 7 * day
+)
 
 func (p *play) trial() *score.Trial {
 	return &score.Trial{From: p.plan.Start.Add(warmUp).UnixNano(), To: p.plan.End().UnixNano(), Thefts: p.labels.Truths()}
