@@ -76,7 +76,7 @@ func (tr *Trial) Judge(alarms []Alarm) Verdict {
 		}
 		matched := false
 		for i := range tr.Thefts {
-			if t := &tr.Thefts[i]; t.matches(&a) {
+			if t := &tr.Thefts[i]; t.Matches(&a) {
 				matched = true
 				v.Detections[i].notice(t, &a)
 			}

@@ -28,9 +28,9 @@ type Truth struct {
 	Multiple float64
 }
 
-// matches reports whether an alarm is about the theft: it names its port or its region between the
+// Matches reports whether an alarm is about the theft: it names its port or its region between the
 // first byte and Grace after the last.
-func (t *Truth) matches(a *Alarm) bool {
+func (t *Truth) Matches(a *Alarm) bool {
 	if a.Time < t.First || a.Time > t.Last+int64(Grace) {
 		return false
 	}

@@ -45,18 +45,16 @@ type run struct {
 	alarms    []score.Alarm
 }
 
-// New makes an engine of what cfg says, which config.Default needs no change for. thresholds, descending,
-// take the place of the rules' own. Location is whose hours its season follows; nil: UTC.
-func New(name string, cfg *config.Config, location *time.Location, thresholds ...float64) (*Engine, error) {
+// New makes an engine of what cfg says, by default config.Default(). thresholds, descending,
+// take the place of the rules' own. As in the processor, hours and weekends are those of UTC.
+func New(name string, cfg *config.Config, thresholds ...float64) (*Engine, error) {
 	rules, err := cfg.EnabledRules()
 	if err != nil {
 		return nil, err
 	}
 	e := &Engine{name: name}
 	for _, threshold := range thresholds {
-		settings := settings(cfg, rules, threshold)
-		settings.Location = location
-		d, err := detector.New(settings)
+		d, err := detector.New(settings(cfg, rules, threshold))
 		if err != nil {
 			return nil, err
 		}

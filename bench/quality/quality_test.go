@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/otel-exfil/exfil/bench/quality/engine"
+	"github.com/otel-exfil/exfil/bench/score"
+	"github.com/otel-exfil/exfil/bench/traffic"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// gate is what an engine has to reach to be let through, and says what it misses. The floors lie below what
+// it reaches on the seed that is played, so that noise does not close the gate, and above what
+// an engine reaches that is broken.
+func gate(e *entry) (missed []string) {
+	if ap, _ := e.AveragePrecision(); ap < leastAveragePrecision {
+		missed = append(missed, "average precision")
+	}
+	if e.degenerate {
+		missed = append(missed, "scores that differ")
+	}
+	return missed
+}
+
+const leastAveragePrecision = 0.5
+
+func TestTheEngineLeadsAndABrokenOneIsStopped(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the same flows take ten times as long; without -race they are played")
+	}
+	if testing.Short() {
+		t.Skip("plays six weeks of an organisation")
+	}
+	constant := product()
+	constant.name = "exfil, all scores equal"
+	constant.new = func() (score.Method, error) {
+		m, err := product().new()
+		return engine.Constant{Method: m}, err
+	}
+	entries, err := contestOn(context.Background(), 1, heldOut(1), append(everyone(), constant))
+	require.NoError(t, err)
+
+	engine, broken := &entries[0], &entries[len(entries)-1]
+	assert.Empty(t, gate(engine))
+	assert.NotEmpty(t, gate(broken), "the gate must see that all scores are equal")
+	best, _ := engine.AveragePrecision()
+	for i := range entries[1:] {
+		other, _ := entries[i+1].AveragePrecision()
+		assert.Greater(t, best, other, entries[i+1].title())
+		t.Logf("%-40s average precision %.3f", entries[i+1].title(), other)
+	}
+	t.Logf("%-40s average precision %.3f", "exfil", best)
+}
+
+func TestOnCleanTrafficTheEngineKeepsItsBudget(t *testing.T) {
+	if raceEnabled || testing.Short() {
+		t.Skip("plays six weeks of an organisation")
+	}
+	results, err := onCleanTraffic(context.Background(), 1, []cleanPlan{{plainClean, traffic.Options{}, true}}, heldOut(1))
+	require.NoError(t, err)
+	_, byRule := results[0].rate()
+	for rule, field := range score.Rules() {
+		assert.LessOrEqual(t, byRule[rule].Mean, 1.0, "false alarms a week of %v", field)
+	}
+}
+
+func TestTasksAreAllDoneAndErrorsToldInOrder(t *testing.T) {
+	done := make([]bool, 20)
+	var tasks []func(context.Context) error
+	for i := range done {
+		tasks = append(tasks, func(context.Context) error {
+			done[i] = true
+			return nil
+		})
+	}
+	require.NoError(t, inParallel(context.Background(), 3, tasks))
+	assert.NotContains(t, done, false)
+
+	first, second := errors.New("first"), errors.New("second")
+	err := inParallel(context.Background(), 1, []func(context.Context) error{
+		func(context.Context) error { return first },
+		func(ctx context.Context) error {
+			if ctx.Err() == nil {
+				t.Error("nobody was told to stop")
+			}
+			return second
+		},
+	})
+	require.ErrorIs(t, err, first)
+	assert.EqualError(t, err, "first\nsecond")
+}
+
+func TestFiguresAreReadable(t *testing.T) {
+	for want, got := range map[string]string{
+		"12 s": short(12e9), "4 min": short(4 * 60e9), "3.1 h": short(score.Grace), "3.0 d": short(3 * day),
+		"0 B": size(0), "1.5 MB": size(1.5e6), "12 MB": size(12.4e6), "1.0 GB": size(999.9e6),
+		"12": number(12.4), "0.032": number(0.0316), "0.00": number(0), "0.50": number(0.5), "0.925": share(0.925),
+	} {
+		assert.Equal(t, want, got)
+	}
+	assert.Equal(t, "0.50", withSpread(score.Spread{Mean: 0.5, Min: 0.5, Max: 0.5}, number))
+	assert.Equal(t, "0.50 [0.20–0.80]", withSpread(score.Spread{Mean: 0.5, Min: 0.2, Max: 0.8}, number))
+}
+
+func TestResultsAreWrittenWhole(t *testing.T) {
+	trial := &score.Trial{Name: "seed 101", From: 0, To: int64(week), Thefts: []score.Truth{{Name: "a", Kind: "burst", Bytes: 1e9, Last: 1e9, Multiple: 4}}}
+	found := score.Verdict{Detections: []score.Detection{{Found: true, Delay: 4 * 60e9, Lost: 2e6}}, False: [2]int{1, 0}}
+	curve := score.Curve{Trial: trial, Points: []score.Point{{Threshold: 75, Verdict: found}}}
+	ours := entry{contestant: product(), Result: score.NewResult([]score.Curve{curve})}
+	theirs := entry{contestant: contestant{name: "other", tuned: true, threshold: 80}, Result: ours.Result, degenerate: true}
+	m := &measurement{
+		heldOut: []entry{ours, theirs}, tuning: []entry{ours, theirs},
+		clean:      []quiet{{cleanPlan{name: plainClean}, ours.Result}},
+		situations: situations()[:1], outcomes: [][]outcome{{{Detection: score.Detection{Found: true, Delay: 3 * day}, alerts: 2}}},
+	}
+	dir := t.TempDir()
+	require.NoError(t, m.write(dir))
+	text, err := os.ReadFile(filepath.Join(dir, "RESULTS.md"))
+	require.NoError(t, err)
+	for _, want := range []string{
+		"| **exfil** | 0.500 [0.500–0.500] | 0.000 | 1.000 | 1.000 | 1.000 | 1.000 | 1.000 | 1.00 | 4 min | 2.0 MB |",
+		"**other, tuned gave equal scores", "| burst | 1 | 1.000, 4 min | 2.0 MB |", "1 of 1 | 3.0 d | 3.0 d | 2 |", "| 75 | 1.00 | 0.50 | 1 |",
+	} {
+		assert.Contains(t, string(text), want)
+	}
+	for _, name := range []string{"recall.svg", "delay.svg", "calibration.svg"} {
+		assert.FileExists(t, filepath.Join(dir, name))
+	}
+	assert.Equal(t, m.report(), m.report())
+	require.Error(t, m.write(filepath.Join(dir, "not there")))
+}
+
+func TestAnOrganisationThatCannotBePlayedStopsTheRun(t *testing.T) {
+	_, err := onCleanTraffic(context.Background(), 1, []cleanPlan{{"two", traffic.Options{Hosts: 2}, true}}, heldOut(1))
+	require.ErrorIs(t, err, traffic.ErrPlan)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.ErrorIs(t, run(ctx, options{dir: t.TempDir(), seeds: 1, workers: 1, log: io.Discard}), context.Canceled)
+}
