@@ -155,13 +155,13 @@ type isolationNode struct {
 	feature     int32
 	left, right int32
 	size        int32
-	cut         float64
+	cut         float64 // of a leaf: how many cuts its points would take further
 }
 
 // grow adds the tree of the points, which it reorders, and returns its root.
 func (t *isolationTree) grow(points []row, depth int, rng *rand.Rand) int32 {
 	self := int32(len(t.nodes))
-	t.nodes = append(t.nodes, isolationNode{size: int32(len(points))})
+	t.nodes = append(t.nodes, isolationNode{size: int32(len(points)), cut: unsuccessful(len(points))})
 	if depth >= heightLimit || len(points) < 2 {
 		return self
 	}
@@ -215,5 +215,5 @@ func (t *isolationTree) path(x *row) float64 {
 		}
 		depth++
 	}
-	return depth + unsuccessful(int(t.nodes[i].size))
+	return depth + t.nodes[i].cut
 }

@@ -35,12 +35,12 @@ func how(settings int, recall, precision float64) string {
 // All returns every method, in the order of how much it knows.
 func All() []Spec {
 	return []Spec{
-		fixedSpec("fixed bytes, 1 h", time.Hour),
-		fixedSpec("fixed bytes, 3 h", 3*time.Hour),
+		fixedSpec("fixed bytes, 1 h", time.Hour, 1e10, 0.073, 0.117),
+		fixedSpec("fixed bytes, 3 h", 3*time.Hour, 1.58e10, 0.073, 0.115),
 		firstSeenSpec(),
 		weekSpec(),
-		sigmaSpec("3 sigma, 1 h", time.Hour),
-		sigmaSpec("3 sigma, 3 h", 3*time.Hour),
+		sigmaSpec("3 sigma, 1 h", time.Hour, 516, 0.802, 0.777),
+		sigmaSpec("3 sigma, 3 h", 3*time.Hour, 232.8, 0.865, 0.815),
 		ewmaSpec(),
 		decompositionSpec(),
 		populationSpec(),
@@ -49,12 +49,12 @@ func All() []Spec {
 	}
 }
 
-func fixedSpec(name string, span time.Duration) Spec {
+func fixedSpec(name string, span time.Duration, threshold, recall, precision float64) Spec {
 	const gigabyte = 1e9
 	return Spec{
 		Name: name, Source: "threshold rules of Splunk, Elastic Security, Grafana",
 		Default: FixedBytes{Span: span}.New, Threshold: gigabyte,
-		Tuned: FixedBytes{Span: span}.New, TunedThreshold: gigabyte, How: how(1, 0, 0),
+		Tuned: FixedBytes{Span: span}.New, TunedThreshold: threshold, How: how(1, recall, precision),
 	}
 }
 
@@ -62,7 +62,7 @@ func firstSeenSpec() Spec {
 	return Spec{
 		Name: "first seen", Source: "new-terms rules of Elastic Security; First Time Seen of Splunk Security Essentials",
 		Default: FirstSeen{Memory: 14 * day, Span: day}.New, Threshold: 1e7,
-		Tuned: FirstSeen{Memory: 14 * day, Span: day}.New, TunedThreshold: 1e7, How: how(1, 0, 0),
+		Tuned: FirstSeen{Memory: week, Span: week}.New, TunedThreshold: 7.9e5, How: how(16, 0.781, 0.705),
 	}
 }
 
@@ -70,15 +70,15 @@ func weekSpec() Spec {
 	return Spec{
 		Name: "week over week", Source: "Datadog, change alerts and week_before; Splunk, timewrap",
 		Default: WeekOverWeek{Span: time.Hour, Floor: 1e6}.New, Threshold: 3,
-		Tuned: WeekOverWeek{Span: 3 * time.Hour, Floor: 1e7}.New, TunedThreshold: 3, How: how(1, 0, 0),
+		Tuned: WeekOverWeek{Span: day, Floor: 3e5}.New, TunedThreshold: 559, How: how(15, 0.198, 0.201),
 	}
 }
 
-func sigmaSpec(name string, span time.Duration) Spec {
+func sigmaSpec(name string, span time.Duration, threshold, recall, precision float64) Spec {
 	return Spec{
 		Name: name, Source: "Shewhart 1931; Splunk, finding and removing outliers",
 		Default: Sigma{Span: span, Back: week}.New, Threshold: 3,
-		Tuned: Sigma{Span: span, Back: week, Floor: 1e7, Slack: 1e6}.New, TunedThreshold: 3, How: how(1, 0, 0),
+		Tuned: Sigma{Span: span, Back: week, Floor: 1e6}.New, TunedThreshold: threshold, How: how(12, recall, precision),
 	}
 }
 
@@ -86,7 +86,7 @@ func ewmaSpec() Spec {
 	return Spec{
 		Name: "EWMA of ln bytes", Source: "Roberts 1959; MacGregor and Harris 1993",
 		Default: EWMA{Span: 3 * time.Hour, HalfLife: week, Unit: 1, Least: 0.1}.New, Threshold: 3,
-		Tuned: EWMA{Span: 3 * time.Hour, HalfLife: week, Floor: 1e7, Unit: 1, Least: 1}.New, TunedThreshold: 3, How: how(1, 0, 0),
+		Tuned: EWMA{Span: 3 * time.Hour, HalfLife: 3 * day, Floor: 3e5, Unit: 1e4, Least: 0.03}.New, TunedThreshold: 7.97, How: how(144, 0.896, 0.831),
 	}
 }
 
@@ -102,7 +102,7 @@ func populationSpec() Spec {
 	return Spec{
 		Name: "population", Source: "Elastic, data exfiltration detection, high_sum over all values of a field",
 		Default: Population{Span: 3 * time.Hour, HalfLife: 14 * day}.New, Threshold: 3,
-		Tuned: Population{Span: 3 * time.Hour, HalfLife: 14 * day}.New, TunedThreshold: 3, How: how(1, 0, 0),
+		Tuned: Population{Span: 3 * time.Hour, HalfLife: 56 * day}.New, TunedThreshold: 3.3, How: how(6, 0.062, 0.107),
 	}
 }
 
@@ -110,7 +110,7 @@ func isolationSpec() Spec {
 	return Spec{
 		Name: "isolation forest", Source: "Liu, Ting and Zhou 2008",
 		Default: IsolationForest{Span: time.Hour, Trees: 100, Seed: forestSeed}.New, Threshold: 0.6,
-		Tuned: IsolationForest{Span: 3 * time.Hour, Trees: 100, Floor: 1e7, Own: true, Seed: forestSeed}.New, TunedThreshold: 0.6, How: how(1, 0, 0),
+		Tuned: IsolationForest{Span: 3 * time.Hour, Trees: 100, Floor: 1e6, Own: true, Seed: forestSeed}.New, TunedThreshold: 0.732, How: how(12, 0.271, 0.450),
 	}
 }
 

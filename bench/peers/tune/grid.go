@@ -63,10 +63,10 @@ func sigma(span time.Duration) (all []func() score.Method) {
 }
 
 func ewma() (all []func() score.Method) {
-	for _, halfLife := range []time.Duration{36 * hour, 3 * day, 7 * day} {
-		for _, floor := range []int64{3e5, 1e6, 3e6} {
-			for _, least := range []float64{0.03, 0.1, 0.3, 1} {
-				for _, unit := range []float64{1, 1e4, 1e5, 3e5} {
+	for _, halfLife := range []time.Duration{36 * hour, 3 * day, 5 * day, 7 * day} {
+		for _, floor := range []int64{1e5, 3e5, 1e6, 3e6} {
+			for _, least := range []float64{0.01, 0.03, 0.1, 0.3} {
+				for _, unit := range []float64{1, 3e3, 1e4, 1e5} {
 					all = append(all, peers.EWMA{Span: 3 * hour, HalfLife: halfLife, Floor: floor, Unit: unit, Least: least}.New)
 				}
 			}
