@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -16,6 +17,8 @@ func sentence(f *detector.Finding) string {
 	switch most, ok := usual(f); {
 	case ok && most < f.Actual:
 		fmt.Fprintf(&b, "; usual at most %s (%s×)", size(most), digits(float64(f.Actual)/float64(max(most, 1))))
+	case f.Why.Silence < math.Ln2: // active in most windows: a low threshold found it within what is usual
+		fmt.Fprintf(&b, "; usual about %s", size(f.Typical))
 	case f.Why.Season:
 		b.WriteString("; usually silent at this hour")
 	default:

@@ -36,6 +36,7 @@ func TestTheSentence(t *testing.T) {
 		" in 3 h; ":                            func(f *detector.Finding) { f.Phase, f.Time = detector.Closing, f.Time.Add(9*time.Hour) },
 		"; usually silent; first seen":         func(f *detector.Finding) { f.Why.Deviation = 0.01 },
 		"; usually silent at this hour":        func(f *detector.Finding) { f.Why.Deviation, f.Why.Season = 1.2, true },
+		"; usual about 25 kB":                  func(f *detector.Finding) { f.Why.Deviation, f.Why.Silence = 0.01, 0.1 },
 		" to ports too rare to be told apart ": func(f *detector.Finding) { f.Values = []string{detector.OverflowValue} },
 		"ws-17 sent 4.2 GB to port 22 in region Victoria in": func(f *detector.Finding) {
 			f.DetailFields = []flow.Field{flow.Host, flow.DestinationPort, flow.DestinationRegion}
