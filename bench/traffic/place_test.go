@@ -2,6 +2,7 @@ package traffic_test
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -75,7 +76,7 @@ func TestACatalogueThatCannotBeReadSaysWhere(t *testing.T) {
 }
 
 func TestAProfileSaysWhatIsUsedHowMuch(t *testing.T) {
-	p := organisation(t, 1, traffic.Options{Days: 14})
+	p := organisation(t, 1, traffic.Options{Days: 14, Hosts: 20})
 	p.Thefts = []traffic.Theft{{
 		Name: "not seen", Start: monday, Duration: time.Hour, Bytes: 1e12, Host: "ws-01", Port: 4445, Region: "Tashkent", Shape: traffic.Steady,
 	}}
@@ -90,16 +91,21 @@ func TestAProfileSaysWhatIsUsedHowMuch(t *testing.T) {
 	assert.Contains(t, profile.Hosts, "ws-01")
 
 	// By hand: the second largest of 112 windows is the 99th percentile by nearest rank.
-	windows := make([]int64, profile.Windows)
+	windows := map[uint16][]int64{443: make([]int64, profile.Windows), 3478: make([]int64, profile.Windows), 990: make([]int64, profile.Windows)}
 	p.Thefts = nil
 	for _, l := range play(t, p) {
-		if l.DestinationPort == 443 {
+		if sums := windows[l.DestinationPort]; sums != nil {
 			bytes, _ := left(l)
-			windows[(l.Time-monday.UnixNano())/int64(3*time.Hour)] += bytes
+			sums[(l.Time-monday.UnixNano())/int64(3*time.Hour)] += bytes
 		}
 	}
-	slices.Sort(windows)
-	assert.InDelta(t, float64(windows[110]), profile.Ports[443].P99, 0)
+	for port, sums := range windows {
+		slices.Sort(sums)
+		assert.InDelta(t, float64(sums[110]), profile.Ports[port].P99, 0, "port %d", port)
+		used := profile.Windows - slices.IndexFunc(sums, func(b int64) bool { return b > 0 })
+		assert.Equal(t, used, profile.Ports[port].Windows, "port %d", port)
+	}
+	require.Less(t, profile.Ports[3478].Windows, profile.Windows, "nights without calls count too")
 	assert.InDelta(t, 5e6, profile.Yardstick(4445, "Hesse"), 0, "nothing is too little to measure by")
 	assert.InDelta(t, profile.Regions["Hesse"].P99, profile.Yardstick(443, "Hesse"), profile.Ports[443].P99-profile.Regions["Hesse"].P99)
 
@@ -109,9 +115,9 @@ func TestAProfileSaysWhatIsUsedHowMuch(t *testing.T) {
 }
 
 func TestThievesTakeWhatTheCatalogueSays(t *testing.T) {
-	const n = 40
-	p := organisation(t, 1, traffic.Options{Days: 42, Hosts: 20})
-	from := monday.AddDate(0, 0, 7)
+	const n = 35
+	p := organisation(t, 1, traffic.Options{Days: 32, Hosts: 20})
+	from := monday.AddDate(0, 0, 1)
 	profile, err := traffic.Measure(p)
 	require.NoError(t, err)
 	p, thefts, err := profile.Place(p, catalogue(t), from, p.End(), n, 1)
@@ -141,8 +147,12 @@ func TestThievesTakeWhatTheCatalogueSays(t *testing.T) {
 		assert.Positive(t, theft.Multiple)
 		_, used := profile.Ports[theft.Port]
 		assert.Equal(t, theft.PortUse == traffic.Unused, !used)
-		if theft.Kind == "burst" && theft.Multiple == 3 {
-			assert.InDelta(t, 3*profile.Yardstick(theft.Port, theft.Region), float64(theft.Bytes), 1)
+		windows := max(1, math.Round(theft.Duration.Hours()/3))
+		switch theft.Kind {
+		case "plateau", "low_and_slow", "on_record_rclone", "on_record_within_hours":
+			assert.InEpsilon(t, theft.Multiple*windows*profile.Yardstick(theft.Port, theft.Region), float64(theft.Bytes), 1e-6, theft.Label)
+		case "burst", "handful":
+			assert.InEpsilon(t, theft.Multiple*profile.Yardstick(theft.Port, theft.Region), float64(theft.Bytes), 1e-6, theft.Label)
 		}
 	}
 	assert.Equal(t, expected, stolen)
@@ -154,12 +164,27 @@ func TestThievesTakeWhatTheCatalogueSays(t *testing.T) {
 		assert.Equal(t, strings.HasPrefix(label, "several_hosts"), count > 1, label)
 	}
 
-	_, again, err := profile.Place(organisation(t, 1, traffic.Options{Days: 42, Hosts: 20}), catalogue(t), from, p.End(), n, 1)
+	_, again, err := profile.Place(organisation(t, 1, traffic.Options{Days: 32, Hosts: 20}), catalogue(t), from, p.End(), n, 1)
 	require.NoError(t, err)
 	assert.Equal(t, thefts, again)
-	_, other, err := profile.Place(organisation(t, 1, traffic.Options{Days: 42, Hosts: 20}), catalogue(t), from, p.End(), n, 2)
+	_, other, err := profile.Place(organisation(t, 1, traffic.Options{Days: 32, Hosts: 20}), catalogue(t), from, p.End(), n, 2)
 	require.NoError(t, err)
 	assert.NotEqual(t, thefts, other)
+}
+
+func TestAMultipleIsTakenInEachWindow(t *testing.T) {
+	p := organisation(t, 1, traffic.Options{Days: 14, Hosts: 20})
+	profile, err := traffic.Measure(p)
+	require.NoError(t, err)
+	for shape, windows := range map[traffic.Shape]float64{
+		traffic.Burst: 1, traffic.Steady: 56, traffic.Office: 17, traffic.Night: 16, traffic.Weekend: 16, traffic.Trickle: 5,
+	} {
+		kind := traffic.Kind{Name: "k", Shape: shape, Port: traffic.Busy, Region: traffic.Busy, Multiple: 2, Duration: 7 * 24 * time.Hour, Hosts: 1}
+		_, thefts, err := profile.Place(p, []traffic.Kind{kind}, p.Start, p.Start.AddDate(0, 0, 7), 1, 1)
+		require.NoError(t, err)
+		want := 2 * windows * profile.Yardstick(thefts[0].Port, thefts[0].Region)
+		assert.InEpsilon(t, want, float64(thefts[0].Bytes), 1e-6, "%s: %d bytes", shape, thefts[0].Bytes)
+	}
 }
 
 func TestThievesKeepApartFromEachOther(t *testing.T) {

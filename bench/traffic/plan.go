@@ -2,6 +2,10 @@
 // have with the world over days and weeks, and the thefts that somebody hid among
 // them, each labelled. It is what the demo shows and what quality is measured on.
 //
+// [SmallOffice] is enough to show what an alert looks like. [Organisation] is what quality is
+// measured on, with thefts of the [Catalogue] that [Place] puts there; and [Inject] puts
+// thefts into a series that was measured somewhere real.
+//
 // Everything is data: a [Plan] lists groups of hosts, each group its habits and its
 // jobs. A plan makes the same flows whenever it is asked, flow by flow in the order
 // of time and in bounded memory. Every host draws from a stream of random numbers of

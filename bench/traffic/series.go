@@ -206,6 +206,9 @@ func (t *table) series() (Series, error) {
 	if len(t.cells) < 2 {
 		return Series{}, fmt.Errorf("%w: %d times; give two at least", ErrSeries, len(t.cells))
 	}
+	if len(t.cells) > mostCells/len(t.keys) {
+		return Series{}, fmt.Errorf("%w: %d keys at %d times; cut the series into parts", ErrSeries, len(t.keys), len(t.cells))
+	}
 	s := Series{Keys: slices.Sorted(slices.Values(t.keys)), Step: math.MaxInt64}
 	for at := range t.cells {
 		s.Rows = append(s.Rows, Row{Time: time.Unix(0, at).UTC()})

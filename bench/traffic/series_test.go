@@ -67,7 +67,16 @@ func TestASeriesThatCannotBeReadSaysWhere(t *testing.T) {
 		require.ErrorIs(t, err, traffic.ErrSeries, c.text)
 		assert.ErrorContains(t, err, c.says)
 	}
-	_, err := traffic.ReadSeries(filepath.Join(t.TempDir(), "none.csv"))
+	var sparse strings.Builder
+	sparse.WriteString("time,key,bytes\n")
+	for i := range 8000 {
+		fmt.Fprintf(&sparse, "%d,key %d,1\n", i+1, i)
+	}
+	_, err := traffic.DecodeSeries(strings.NewReader(sparse.String()))
+	require.ErrorIs(t, err, traffic.ErrSeries)
+	require.ErrorContains(t, err, "8000 keys at 8000 times", "a small file must not take up a large memory")
+
+	_, err = traffic.ReadSeries(filepath.Join(t.TempDir(), "none.csv"))
 	require.ErrorIs(t, err, traffic.ErrSeries)
 	assert.ErrorIs(t, err, os.ErrNotExist)
 }
