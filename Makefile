@@ -127,6 +127,10 @@ generate: $(BUILDER) ## everything that is generated from metadata
 bench: ## benchmarks; BENCH=<pattern> BENCHTIME=<time> PKGS=<packages>
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) $(PKGS)
 
+.PHONY: quality
+quality: ## detection compared with other methods: writes bench/RESULTS.md and its charts (minutes)
+	$(GO) run ./bench/quality -out bench
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10m) each
 	@.ci/fuzz $(FUZZTIME) $(PKGS)

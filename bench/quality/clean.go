@@ -30,9 +30,11 @@ func onCleanTraffic(ctx context.Context, workers int, plans []cleanPlan, seeds [
 	var tasks []func(context.Context) error
 	for i, c := range plans {
 		curves[i] = make([]score.Curve, len(seeds))
-		thresholds := engine.Thresholds()
+		thresholds := []float64{engine.DefaultThreshold}
+		if c.sweep {
+			thresholds = engine.Thresholds()
+		}
 		if c.once {
-			thresholds = []float64{engine.DefaultThreshold}
 			curves[i] = curves[i][:1]
 		}
 		for k := range curves[i] {

@@ -21,12 +21,12 @@ type contestant struct {
 // productName is what tables call the engine.
 const productName = "exfil"
 
-// product is the engine with nothing tuned.
-func product() contestant {
+// product is the engine with nothing tuned, at each of the thresholds.
+func product(thresholds ...float64) contestant {
 	return contestant{
 		name: productName, threshold: engine.DefaultThreshold,
 		new: func() (score.Method, error) {
-			return engine.New(productName, config.Default(), engine.Thresholds()...)
+			return engine.New(productName, config.Default(), thresholds...)
 		},
 	}
 }

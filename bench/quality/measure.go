@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/otel-exfil/exfil/bench/peers"
+	"github.com/otel-exfil/exfil/bench/quality/engine"
 	"github.com/otel-exfil/exfil/bench/score"
 )
 
@@ -22,11 +23,11 @@ func measure(ctx context.Context, o options, step func(string)) (*measurement, e
 	seeds := heldOut(o.seeds)
 	var err error
 	step("contest on held-out seeds")
-	if m.heldOut, err = contestOn(ctx, o.workers, seeds, everyone()); err != nil {
+	if m.heldOut, err = contestOn(ctx, o.workers, seeds, everyone(engine.Thresholds())); err != nil {
 		return nil, err
 	}
 	step("contest on tuning seeds")
-	if m.tuning, err = contestOn(ctx, o.workers, tuningSeeds(), everyone()); err != nil {
+	if m.tuning, err = contestOn(ctx, o.workers, tuningSeeds(), everyone(engine.Thresholds())); err != nil {
 		return nil, err
 	}
 	step("situations")
@@ -50,9 +51,9 @@ func contestOn(ctx context.Context, workers int, seeds []uint64, contestants []c
 	return contest(ctx, workers, plans, contestants)
 }
 
-// everyone is the product and every peer, tuned and as it comes.
-func everyone() []contestant {
-	all := []contestant{product()}
+// everyone is the product at the given thresholds and every peer, tuned and as it comes.
+func everyone(thresholds []float64) []contestant {
+	all := []contestant{product(thresholds...)}
 	for _, p := range peers.All() {
 		all = append(all, contestant{
 			name: p.Name, tuned: true, threshold: p.TunedThreshold,

@@ -71,8 +71,8 @@ const plainClean = "60 hosts"
 type cleanPlan struct {
 	name    string
 	options traffic.Options
-	// once: only one seed, and only the default threshold, because it is large.
-	once bool
+	once    bool // only one seed, because it is large
+	sweep   bool // all thresholds, not only the default one
 }
 
 func cleanPlans() ([]cleanPlan, error) {
@@ -81,12 +81,12 @@ func cleanPlans() ([]cleanPlan, error) {
 		return nil, err
 	}
 	return []cleanPlan{
-		{"20 hosts", traffic.Options{Hosts: 20}, false},
-		{plainClean, traffic.Options{}, false},
-		{"500 hosts", traffic.Options{Hosts: 500}, true},
-		{"2,000 hosts", traffic.Options{Hosts: 2000}, true},
-		{"60 hosts, a third of the machines renamed each week", traffic.Options{Churn: 1.0 / 3}, false},
-		{"60 hosts, daylight-saving time begins in the fourth week", traffic.Options{Location: london}, false},
-		{"60 hosts, the fourth week is a holiday", traffic.Options{HolidayWeeks: []time.Time{start().Add(3 * week)}}, false},
+		{"20 hosts", traffic.Options{Hosts: 20}, false, false},
+		{plainClean, traffic.Options{}, false, true},
+		{"500 hosts", traffic.Options{Hosts: 500}, true, false},
+		{"2,000 hosts", traffic.Options{Hosts: 2000}, true, false},
+		{"60 hosts, a third of the machines renamed each week", traffic.Options{Churn: 1.0 / 3}, false, false},
+		{"60 hosts, daylight-saving time begins in the fourth week", traffic.Options{Location: london}, false, false},
+		{"60 hosts, the fourth week is a holiday", traffic.Options{HolidayWeeks: []time.Time{start().Add(3 * week)}}, false, false},
 	}, nil
 }
