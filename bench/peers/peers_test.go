@@ -12,6 +12,7 @@ import (
 
 	"github.com/otel-exfil/exfil/bench/peers"
 	"github.com/otel-exfil/exfil/bench/score"
+	"github.com/otel-exfil/exfil/bench/traffic"
 	"github.com/otel-exfil/exfil/internal/flow"
 )
 
@@ -304,16 +305,27 @@ func TestNothingToWatchIsNothingToSay(t *testing.T) {
 	})
 }
 
-// BenchmarkAll is the cost of all methods together for one flow.
+// BenchmarkAll is the cost of all methods together for one flow of an organisation, the building of tables included.
 func BenchmarkAll(b *testing.B) {
-	flows := ragged(15)
+	plan, err := traffic.Organisation(1, traffic.Options{Start: monday, Days: 15})
+	require.NoError(b, err)
+	records, err := plan.Flows()
+	require.NoError(b, err)
+	var flows []flow.Flow
+	scope := flow.NewScope(nil)
+	for l := range records {
+		var f flow.Flow
+		if scope.Resolve(&l.Record, &f) == flow.Leaves {
+			flows = append(flows, f)
+		}
+	}
 	n := 0
 	for b.Loop() {
 		n += len(flows)
 		for _, s := range peers.All() {
 			m := s.Tuned()
 			m.Observe(flows)
-			m.Finish(monday.Add(15 * day))
+			m.Finish(plan.End())
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/flow")

@@ -77,11 +77,11 @@ func ewma() (all []func() score.Method) {
 
 func decomposition() (all []func() score.Method) {
 	for _, period := range []int{0, 24, 168} {
-		for _, floor := range []int64{1e6, 1e7} {
+		for _, floor := range []int64{3e5, 1e6, 1e7} {
 			for _, slack := range []float64{1, 1e6} {
 				all = append(all, peers.Decomposition{Back: 14 * day, Floor: floor, Period: period, Slack: slack}.New)
 			}
-			for _, slack := range []float64{1, 3, 6} {
+			for _, slack := range []float64{0.3, 1, 3} {
 				all = append(all, peers.Decomposition{Back: 14 * day, Floor: floor, Period: period, Logs: true, Slack: slack}.New)
 			}
 		}
@@ -111,7 +111,7 @@ func isolation() (all []func() score.Method) {
 
 func randomCut() (all []func() score.Method) {
 	for _, shingle := range []int{1, 4} {
-		for _, floor := range []int64{1e6, 3e6, 1e7} {
+		for _, floor := range []int64{1e6, 1e7, 3e7, 1e8} {
 			for _, unit := range []float64{1, 1e5} {
 				all = append(all, peers.RandomCutForest{
 					Span: 3 * hour, Shingle: shingle, Trees: 32, Points: 128, Floor: floor, Unit: unit, Seed: seed,
