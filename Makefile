@@ -128,8 +128,8 @@ bench: ## benchmarks; BENCH=<pattern> BENCHTIME=<time> PKGS=<packages>
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) $(PKGS)
 
 .PHONY: quality
-quality: ## detection compared with other methods: writes bench/RESULTS.md and its charts (minutes)
-	$(GO) run ./bench/quality -out bench
+quality: ## detection compared with other methods, in bench/RESULTS.md; BACKGROUND=<csv> plays a real series
+	$(GO) run ./bench/quality -out bench $(if $(BACKGROUND),-background '$(BACKGROUND)')
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10m) each

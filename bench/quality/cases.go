@@ -154,8 +154,12 @@ func onSituations(ctx context.Context, workers int, all []situation, seeds []uin
 
 // newScene measures what is usual in a plan.
 func newScene(ctx context.Context, plan traffic.Plan) (scene, error) {
-	p := playing{name: "measuring", plan: plan, measure: true}
-	_, err := p.run(ctx)
+	t, err := playedPlan(plan)
+	if err != nil {
+		return scene{}, err
+	}
+	p := playing{name: "measuring", traffic: t, measure: true}
+	_, err = p.run(ctx)
 	return scene{plan: plan, usual: p.usual}, err
 }
 
@@ -166,7 +170,7 @@ func (s *scene) play(ctx context.Context, what situation) (outcome, error) {
 	}
 	plan := s.plan
 	plan.Thefts = what.parts(s)
-	trial, err := (&playing{name: what.name, plan: plan, methods: []score.Method{e}}).run(ctx)
+	trial, err := play(ctx, what.name, plan, e)
 	if err != nil {
 		return outcome{}, err
 	}

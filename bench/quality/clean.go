@@ -47,8 +47,7 @@ func onCleanTraffic(ctx context.Context, workers int, plans []cleanPlan, seeds [
 				if err != nil {
 					return err
 				}
-				p := playing{name: fmt.Sprintf("%s, seed %d", c.name, seeds[k]), plan: plan, methods: []score.Method{e}}
-				trial, err := p.run(ctx)
+				trial, err := play(ctx, fmt.Sprintf("%s, seed %d", c.name, seeds[k]), plan, e)
 				if err != nil {
 					return err
 				}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/otel-exfil/exfil/bench/quality/engine"
 	"github.com/otel-exfil/exfil/bench/score"
-	"github.com/otel-exfil/exfil/bench/traffic"
 	"github.com/otel-exfil/exfil/internal/config"
 )
 
@@ -38,7 +37,7 @@ type entry struct {
 	degenerate bool // all its scores were equal in some trial
 }
 
-// contest lets all contestants watch the same plans and judges them. The entries come in the order
+// contest lets all contestants watch the same traffic and judges them. The entries come in the order
 // of the contestants.
 func contest(ctx context.Context, workers int, plans []named, contestants []contestant) ([]entry, error) {
 	curves := make([][]score.Curve, len(contestants)) // by contestant, by plan
@@ -53,7 +52,7 @@ func contest(ctx context.Context, workers int, plans []named, contestants []cont
 			if err != nil {
 				return err
 			}
-			trial, err := (&playing{name: plans[p].name, plan: plans[p].plan, methods: methods, measure: true}).run(ctx)
+			trial, err := (&playing{name: plans[p].name, traffic: plans[p].traffic, methods: methods, measure: true}).run(ctx)
 			if err != nil {
 				return err
 			}
@@ -88,8 +87,8 @@ func newMethods(contestants []contestant) ([]score.Method, error) {
 	return methods, nil
 }
 
-// named is a plan with a name.
+// named is traffic with a name.
 type named struct {
-	name string
-	plan traffic.Plan
+	name    string
+	traffic played
 }

@@ -3,6 +3,7 @@
 // same source gives the same files, to the digit.
 //
 //	go run ./bench/quality
+//	go run ./bench/quality -background series.csv.gz
 package main
 
 import (
@@ -21,6 +22,7 @@ func main() {
 	flag.StringVar(&o.dir, "out", "bench", "`directory` that the results go to")
 	flag.IntVar(&o.seeds, "seeds", 5, "held-out organisations to compare on")
 	flag.IntVar(&o.workers, "workers", 2, "organisations that are played at the same time")
+	flag.StringVar(&o.background, "background", "", "CSV `file` of a real series to hide thefts in; writes BACKGROUND.md instead")
 	flag.Parse()
 	err := run(ctx, o)
 	stop()
@@ -34,7 +36,9 @@ type options struct {
 	dir     string
 	seeds   int
 	workers int
-	log     io.Writer // of how far it is
+	// background, if not "", is a file of bytes by time and key that is played instead of organisations.
+	background string
+	log        io.Writer // of how far it is
 }
 
 // run measures and writes.
@@ -42,6 +46,9 @@ func run(ctx context.Context, o options) error {
 	began := time.Now()
 	step := func(what string) {
 		fmt.Fprintf(o.log, "%6.0f s  %s\n", time.Since(began).Seconds(), what)
+	}
+	if o.background != "" {
+		return runBackground(ctx, o, step)
 	}
 	m, err := measure(ctx, o, step)
 	if err != nil {

@@ -47,7 +47,11 @@ func contestPlans(seeds []uint64) ([]named, error) {
 		if err != nil {
 			return nil, err
 		}
-		plans[i] = named{fmt.Sprintf("seed %d", seed), plan}
+		t, err := playedPlan(plan)
+		if err != nil {
+			return nil, err
+		}
+		plans[i] = named{fmt.Sprintf("seed %d", seed), t}
 	}
 	return plans, nil
 }

@@ -137,7 +137,7 @@ func TestResultsAreWrittenWhole(t *testing.T) {
 	require.NoError(t, err)
 	for _, want := range []string{
 		"| **exfil** | 0.500 [0.500–0.500] | 0.000 | 1.000 | 1.000 | 1.000 | 1.000 | 1.000 | 1.00 | 4 min | 2.0 MB |",
-		"**other, tuned gave equal scores", "| burst | 1 | 1.000, 4 min | 2.0 MB |", "1 of 1 | 3.0 d | 3.0 d | 2 |", "| 75 | 1.00 | 0.50 | 1 |",
+		"**other, tuned raised no two alarms of different scores", "| burst | 1 | 1.000, 4 min | 2.0 MB |", "1 of 1 | 3.0 d | 3.0 d | 2 |", "| 75 | 1.00 | 0.50 | 1 |",
 	} {
 		assert.Contains(t, string(text), want)
 	}

@@ -36,6 +36,7 @@ func (m *measurement) report() []byte {
 	var b bytes.Buffer
 	m.introduction(&b)
 	m.headline(&b)
+	b.WriteString("![Recall against false alarms](recall.svg)\n\n![Delay against size](delay.svg)\n\n")
 	m.overfit(&b)
 	m.byKind(&b)
 	m.onClean(&b)
@@ -94,10 +95,10 @@ a week and rule.
 		fmt.Fprintf(b, " %s | %s | %s | %s | %s |\n", delay(&set, score.All), lost(&set, score.All),
 			delay(&set, score.Faster(fastTheft)), lost(&set, score.Faster(fastTheft)), thiefNamed(&set))
 	}
-	b.WriteString("\n![Recall against false alarms](recall.svg)\n\n![Delay against size](delay.svg)\n\n")
+	b.WriteString("\n")
 	for i := range m.heldOut {
 		if e := &m.heldOut[i]; e.degenerate {
-			fmt.Fprintf(b, "**%s gave equal scores to all that it raised in a trial.**\n\n", e.title())
+			fmt.Fprintf(b, "**%s raised no two alarms of different scores in a trial.**\n\n", e.title())
 		}
 	}
 }

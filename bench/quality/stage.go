@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"math"
 	"slices"
@@ -26,10 +27,23 @@ const (
 	leastYardstick = 1 << 20
 )
 
-// playing is one plan in front of methods.
+// played is labelled traffic: a plan, or a real background with thefts in it.
+type played struct {
+	flows      iter.Seq[traffic.Labelled]
+	start, end time.Time
+	thefts     []traffic.Theft
+	warmUp     time.Duration // after start; alarms count from then on
+}
+
+func playedPlan(p traffic.Plan) (played, error) {
+	flows, err := p.Flows()
+	return played{flows: flows, start: p.Start, end: p.End(), thefts: p.Thefts, warmUp: warmUp}, err
+}
+
+// playing is traffic in front of methods.
 type playing struct {
 	name    string
-	plan    traffic.Plan
+	traffic played
 	methods []score.Method
 	// measure also measures the thefts against what is usual of their port and region, which costs
 	// memory for each of them.
@@ -37,12 +51,17 @@ type playing struct {
 	usual   *yardstick // what was measured
 }
 
-// run lets the methods watch the plan, and returns the truth about it.
-func (p *playing) run(ctx context.Context) (*score.Trial, error) {
-	records, err := p.plan.Flows()
+// play lets methods watch a plan.
+func play(ctx context.Context, name string, plan traffic.Plan, methods ...score.Method) (*score.Trial, error) {
+	t, err := playedPlan(plan)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", p.name, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
+	return (&playing{name: name, traffic: t, methods: methods}).run(ctx)
+}
+
+// run lets the methods watch the traffic, and returns the truth about it.
+func (p *playing) run(ctx context.Context) (*score.Trial, error) {
 	var labels score.Labels
 	p.usual = newYardstick()
 	scope := flow.NewScope(nil)
@@ -53,7 +72,7 @@ func (p *playing) run(ctx context.Context) (*score.Trial, error) {
 		}
 		batch = batch[:0]
 	}
-	for l := range records {
+	for l := range p.traffic.flows {
 		var f flow.Flow
 		if scope.Resolve(&l.Record, &f) != flow.Leaves {
 			continue
@@ -74,14 +93,14 @@ func (p *playing) run(ctx context.Context) (*score.Trial, error) {
 	}
 	pass()
 	for _, m := range p.methods {
-		m.Finish(p.plan.End())
+		m.Finish(p.traffic.end)
 	}
 	return p.trial(labels.Truths()), nil
 }
 
 func (p *playing) trial(thefts []score.Truth) *score.Trial {
-	kinds := make(map[string]string, len(p.plan.Thefts))
-	for _, t := range p.plan.Thefts {
+	kinds := make(map[string]string, len(p.traffic.thefts))
+	for _, t := range p.traffic.thefts {
 		kinds[label(&t)] = t.Kind
 	}
 	for i := range thefts {
@@ -92,7 +111,7 @@ func (p *playing) trial(thefts []score.Truth) *score.Trial {
 		}
 	}
 	return &score.Trial{
-		Name: p.name, From: p.plan.Start.Add(warmUp).UnixNano(), To: p.plan.End().UnixNano(), Thefts: thefts,
+		Name: p.name, From: p.traffic.start.Add(p.traffic.warmUp).UnixNano(), To: p.traffic.end.UnixNano(), Thefts: thefts,
 	}
 }
 
