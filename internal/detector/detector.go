@@ -180,7 +180,8 @@ type Stats struct {
 	Keys          int            // entities in all, each counted once
 	Newest        time.Time      // newest event time seen; zero before the first flow
 	State         State
-	ReadyAt       time.Time // event time at which the warm-up ends; zero before the first closed window
+	Began         time.Time // start of the first window with traffic; zero before it is known
+	ReadyAt       time.Time // start of the first window that may alert, as far as it can be told; zero with Began
 }
 
 // Stats reports counts so far.
@@ -205,7 +206,7 @@ func (d *Detector) Stats() Stats {
 			}
 		}
 		if i == 0 {
-			st.State, st.ReadyAt = l.state(), l.readyAt()
+			st.State, st.Began, st.ReadyAt = l.state(), l.began(), l.readyAt()
 		}
 	}
 	return st

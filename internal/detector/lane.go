@@ -27,6 +27,7 @@ type lane struct {
 	flows   [2]int64 // in the open window and the next
 
 	first  int64 // number of the first window with traffic; math.MinInt64 before it is known
+	ready  int64 // start of the first window that may alert; math.MinInt64 before
 	alive  feed
 	closed int64
 	days   int64 // number of the day up to which the calibration was fitted
@@ -40,6 +41,7 @@ func newLane(s Settings, span time.Duration, keys *keyer, tallies *tallyPool) *l
 		location: s.Location,
 		spaces:   newSpaces(s, span, keys, tallies),
 		first:    math.MinInt64,
+		ready:    math.MinInt64,
 	}
 }
 
@@ -77,33 +79,48 @@ func (l *lane) startOf(next bool) int64 {
 func (l *lane) end() int64     { return (l.bucket + 1) * l.span }
 func (l *lane) closeAt() int64 { return l.end() + l.lateness }
 
-// learned is the event time watched before the open window.
-func (l *lane) learned() int64 {
-	if l.first == math.MinInt64 {
-		return 0
-	}
-	return (l.bucket - l.first) * l.span
-}
+// learned is the event time observed before the open window. Missing windows are no part of it: a
+// single record of a clock that stood must not end the warm-up.
+func (l *lane) learned() int64 { return int64(l.ordinal) * l.span }
 
 // warm says whether the open window may alert.
-func (l *lane) warm() bool { return l.learned() >= l.warmUp }
+func (l *lane) warm() bool {
+	warm := l.first != math.MinInt64 && l.learned() >= l.warmUp
+	if warm && l.ready == math.MinInt64 {
+		l.ready = l.start()
+	}
+	return warm
+}
 
 func (l *lane) state() State {
-	switch n := l.learned(); {
-	case n < l.warmUp || l.first == math.MinInt64:
+	switch {
+	case !l.warm():
 		return Learning
-	case n < 3*l.warmUp:
+	case l.learned() < 3*l.warmUp:
 		return Warming
 	}
 	return Ready
 }
 
-func (l *lane) readyAt() time.Time {
+// began is the start of the first window with traffic; zero before it is known.
+func (l *lane) began() time.Time {
 	if l.first == math.MinInt64 {
 		return time.Time{}
 	}
-	// The first window that starts a whole warm-up after the first one with traffic.
-	return time.Unix(0, (l.first+(l.warmUp+l.span-1)/l.span)*l.span).UTC()
+	return time.Unix(0, l.first*l.span).UTC()
+}
+
+// readyAt is when the first window that may alert began, or will if none is missing; zero
+// before the first window with traffic.
+func (l *lane) readyAt() time.Time {
+	switch {
+	case l.first == math.MinInt64:
+		return time.Time{}
+	case l.warm():
+		return time.Unix(0, l.ready).UTC()
+	}
+	left := (l.warmUp - l.learned() + l.span - 1) / l.span
+	return time.Unix(0, (l.bucket+left)*l.span).UTC()
 }
 
 // add sums flows[from:to] and returns how many came late.
@@ -175,13 +192,15 @@ func (l *lane) endsDay() bool {
 	return ends
 }
 
-// maxSkip bounds how many empty windows are looked at one by one: four weeks of three hours.
-const maxSkip = 224
+// longestSilence is how long a feed may be silent, as over a long weekend, before the silence is taken for
+// an outage from its first window on, whatever the feed usually does at these hours.
+const longestSilence = 96 * time.Hour
 
-// skip passes over the empty windows before bucket.
+// skip passes over the empty windows before bucket: one by one, or, if they are too many, at once, all
+// of them missing.
 func (l *lane) skip(bucket int64) {
-	if l.first != math.MinInt64 {
-		for n := 0; l.bucket < bucket && n < maxSkip; n++ {
+	if bucket-l.bucket <= int64(longestSilence)/l.span {
+		for l.bucket < bucket {
 			l.close(nil)
 		}
 	}
@@ -202,9 +221,11 @@ func (l *lane) open(found []Finding) []Finding {
 // teaches that entities are inactive, from an outage, which teaches nothing.
 type feed baseline.Table
 
-// pass takes the end of a window and says whether it counts as observed.
+// pass takes the end of a window and says whether it counts as observed. A slot that was never met
+// before is taken for one that is usually silent.
 func (f *feed) pass(slot baseline.Slot, active bool) (observed bool) {
-	c := (*baseline.Table)(f)[slot.Day]
-	(*baseline.Table)(f).Pass(slot, active)
-	return active || c.Total > 0 && c.Active < c.Total/2
+	table := (*baseline.Table)(f)
+	table.Pass(slot, active)
+	c := &table[slot.Day]
+	return active || c.Active < c.Total/2
 }

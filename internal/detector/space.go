@@ -245,15 +245,22 @@ func (s *space) attend(l *lane, w *window, at uint32, f *flow.Flow, tuple uint64
 	u, o := &w.sums[at], &w.outlooks[at]
 	crosses := !o.found && u.bytes >= o.threshold
 	if o.tally == nil {
-		if o.tally = s.tallies.get(crosses); o.tally == nil {
+		if o.tally = s.tallies.get(); o.tally == nil {
 			u.attention = o.threshold // none to be had; try again when it matters
+			if crosses {              // the record that crosses can be named all the same
+				u.attention = math.MaxInt64
+				o.tally = s.tallies.spare(tuple, f)
+				*found = append(*found, s.find(l, u, o, max(f.Time, l.start())))
+				o.tally = nil
+			}
 			return
 		}
 		u.attention = 0
 	}
 	o.tally.add(tuple, f)
 	if crosses {
-		*found = append(*found, s.find(l, u, o, f.Time))
+		// A record that came late decides in the window that it joined.
+		*found = append(*found, s.find(l, u, o, max(f.Time, l.start())))
 	}
 }
 

@@ -34,7 +34,7 @@ type kind struct {
 func (t *tally) add(key uint64, f *flow.Flow) {
 	for i := range t.n {
 		if t.key[i] == key {
-			t.bytes[i] += f.Bytes
+			t.bytes[i] = addBytes(t.bytes[i], f.Bytes)
 			return
 		}
 	}
@@ -51,7 +51,7 @@ func (t *tally) add(key uint64, f *flow.Flow) {
 		}
 	}
 	t.key[i] = key
-	t.bytes[i] += f.Bytes
+	t.bytes[i] = addBytes(t.bytes[i], f.Bytes)
 	t.kind[i] = kind{f.Source, f.Destination, f.Host, f.User, f.Process, f.Place.Region, f.Port}
 }
 
@@ -74,7 +74,7 @@ func (t *tally) contributions() []Contribution {
 			f := flow.Flow{Source: k.source, Destination: k.destination, Host: k.host, User: k.user,
 				Process: k.process, Port: k.port, Place: flow.Place{Region: k.region}}
 			if v := field.Value(&f); v != "" {
-				sums[v] += t.bytes[i]
+				sums[v] = addBytes(sums[v], t.bytes[i])
 			}
 		}
 		if len(sums) == 0 {
@@ -98,13 +98,21 @@ func (t *tally) contributions() []Contribution {
 
 // tallyPool lends tallies, maxTallies at once.
 type tallyPool struct {
-	free []*tally
-	lent int
+	free   []*tally
+	lent   int
+	single tally
 }
 
-// get returns nil when all are lent; need takes one all the same, for a finding.
-func (p *tallyPool) get(need bool) *tally {
-	if p.lent >= maxTallies && !need {
+// spare returns a tally of one flow, which the next call takes back.
+func (p *tallyPool) spare(key uint64, f *flow.Flow) *tally {
+	p.single.n = 0
+	p.single.add(key, f)
+	return &p.single
+}
+
+// get returns nil when all are lent.
+func (p *tallyPool) get() *tally {
+	if p.lent >= maxTallies {
 		return nil
 	}
 	p.lent++

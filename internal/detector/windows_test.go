@@ -147,7 +147,7 @@ func TestRegularSilenceOfAFeedIsSilence(t *testing.T) {
 func TestAGapOfYearsIsPassedQuickly(t *testing.T) {
 	d := newDetector(t, twoRules())
 	run(t, d, []flow.Flow{one(time.Unix(0, 0), "a", 443, "Hesse", 1), one(monday, "a", 443, "Hesse", 1)}, 1)
-	assert.Less(t, d.Stats().WindowsClosed, int64(2*maxSkip))
+	assert.Less(t, d.Stats().WindowsClosed, int64(100))
 	assert.Equal(t, monday, d.Stats().Newest)
 }
 
@@ -179,6 +179,56 @@ func TestNothingFiresInTheWarmUp(t *testing.T) {
 	assert.Equal(t, Warming, states[8])
 	assert.Equal(t, Ready, states[22])
 	assert.Equal(t, monday.AddDate(0, 0, 7), d.Stats().ReadyAt)
+}
+
+func TestOneRecordOfAClockThatStoodDoesNotEndTheWarmUp(t *testing.T) {
+	for _, stood := range []time.Time{time.Unix(0, 0), monday.AddDate(0, 0, -10)} {
+		d := newDetector(t, twoRules())
+		run(t, d, []flow.Flow{one(stood, "a", 443, "Hesse", 10)}, 1)
+		assert.Empty(t, run(t, d, office(1, monday, 6), 250))
+		assert.Equal(t, Learning, d.Stats().State)
+		assert.WithinDuration(t, monday.AddDate(0, 0, 7), d.Stats().ReadyAt, 6*time.Hour, "as far as it can be told")
+	}
+}
+
+func TestALongOutageIsMissingFromItsFirstWindow(t *testing.T) {
+	flows := office(2, monday, 14)
+	d := newDetector(t, twoRules())
+	run(t, d, flows, 250)
+	before := d.lanes[0].ordinal
+	run(t, d, []flow.Flow{one(monday.AddDate(0, 0, 44), "a", 443, "Hesse", 10)}, 1)
+	assert.Equal(t, before+1, d.lanes[0].ordinal, "30 days without a record count as nothing")
+}
+
+func TestALateRecordDecidesInTheWindowThatItJoins(t *testing.T) {
+	d := newDetector(t, twoRules())
+	run(t, d, office(3, monday, 15), 250)
+	var times []time.Time
+	for _, f := range run(t, d, []flow.Flow{one(monday.AddDate(0, 0, 3), "ws-a", 4444, "Hesse", 500e6)}, 1) {
+		times = append(times, f.Time)
+		assert.False(t, f.Time.Before(f.WindowStart), "%v in %v", f.Time, f.WindowStart)
+		assert.False(t, f.First.Before(f.WindowStart))
+	}
+	assert.NotEmpty(t, times)
+}
+
+func TestAFloodOfFindingsNeitherGrowsNorLosesTheirSenders(t *testing.T) {
+	s := twoRules()
+	for i := range s.Watches {
+		s.Watches[i].MaxEntities = 20_000
+	}
+	d := newDetector(t, s)
+	run(t, d, office(4, monday, 15), 250)
+	at := monday.AddDate(0, 0, 15).Add(time.Hour)
+	var found []Finding
+	for port := range 15_000 {
+		found = d.Observe([]flow.Flow{one(at, "ws-a", uint16(20_000+port), "Hesse", 3<<20)}, farAhead, found)
+	}
+	assert.LessOrEqual(t, d.tallies.lent, maxTallies)
+	require.Greater(t, len(found), maxTallies)
+	last := found[len(found)-1]
+	require.NotEmpty(t, last.Contributors)
+	assert.Equal(t, []string{"10.0.0.12"}, last.Contributors[0].Values)
 }
 
 func TestOneHostHiddenInABusyPortIsFoundByTheDetailKey(t *testing.T) {
@@ -350,15 +400,18 @@ func TestContributorsAreExactUpToAFewAndWholeBeyond(t *testing.T) {
 
 func TestTalliesAreBounded(t *testing.T) {
 	var p tallyPool
+	var last *tally
 	for range maxTallies {
-		require.NotNil(t, p.get(false))
+		last = p.get()
+		require.NotNil(t, last)
 	}
-	assert.Nil(t, p.get(false))
-	last := p.get(true)
-	require.NotNil(t, last, "a finding gets one all the same")
+	assert.Nil(t, p.get())
+	f := one(monday, "ws-a", 443, "Hesse", 5)
+	for range 3 {
+		assert.Equal(t, []int64{5}, p.spare(1, &f).contributions()[0].Bytes, "it holds one flow at a time")
+	}
 	p.put(last)
-	p.put(new(tally))
-	assert.NotNil(t, p.get(false))
+	assert.NotNil(t, p.get())
 }
 
 func TestWrongSettings(t *testing.T) {

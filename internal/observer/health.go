@@ -51,10 +51,10 @@ func (h *health) warmUp(s *detector.Stats) []alert.Health {
 	if !h.warming {
 		h.warming = true
 		began, until := s.Newest, s.Newest.Add(h.lasts)
-		if !s.ReadyAt.IsZero() {
+		if !s.Began.IsZero() {
 			// The window that it began with, and not how far a fast replay has come: what is told,
 			// and so the event's identity, must not depend on when it was noticed.
-			began, until = s.ReadyAt.Add(-h.lasts), s.ReadyAt
+			began, until = s.Began, s.Began.Add(h.lasts)
 		}
 		told = append(told, alert.Health{
 			Time:   began,

@@ -395,7 +395,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ExfilFutureFlows, err = builder.meter.Int64ObservableCounter(
 		"otelcol_exfil_future_flows",
-		metric.WithDescription("Flows further in the future than max_clock_skew. [Alpha]"),
+		metric.WithDescription("Flows further in the future than max_clock_skew, or from before 1823; they are left out. [Alpha]"),
 		metric.WithUnit("{flow}"),
 	)
 	errs = errors.Join(errs, err)

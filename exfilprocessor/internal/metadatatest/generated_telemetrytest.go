@@ -134,7 +134,7 @@ func AssertEqualExfilFlows(t *testing.T, tt *componenttest.Telemetry, dps []metr
 func AssertEqualExfilFutureFlows(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_exfil_future_flows",
-		Description: "Flows further in the future than max_clock_skew. [Alpha]",
+		Description: "Flows further in the future than max_clock_skew, or from before 1823; they are left out. [Alpha]",
 		Unit:        "{flow}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
