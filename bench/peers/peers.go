@@ -94,7 +94,7 @@ func decompositionSpec() Spec {
 	return Spec{
 		Name: "seasonal decomposition", Source: "Microsoft Sentinel, Time series anomaly for data size transferred to public internet; Kusto, series_decompose_anomalies",
 		Default: Decomposition{Back: 14 * day, Floor: 1e7}.New, Threshold: 5,
-		Tuned: Decomposition{Back: 14 * day, Floor: 1e6, Logs: true, Slack: 1}.New, TunedThreshold: 33.6, How: how(45, 0.615, 0.612),
+		Tuned: Decomposition{Back: 14 * day, Floor: 1e6, Logs: true, Slack: 0.03}.New, TunedThreshold: 130.9, How: how(54, 0.760, 0.599),
 	}
 }
 

@@ -93,10 +93,10 @@ func TestSpecsSayWhatTheyAre(t *testing.T) {
 }
 
 func TestABlatantTheftAfterTwoWeeksStandsOut(t *testing.T) {
-	theft := monday.Add(16*day + 10*time.Hour)
-	flows := with(uneven(18), stealing(theft, 4444, "Tashkent"))
+	theft := monday.Add(14*day + 10*time.Hour)
+	flows := with(uneven(15), stealing(theft, 4444, "Tashkent"))
 	each(t, func(t *testing.T, _ peers.Spec, m score.Method, _ float64) {
-		watch(m, flows, 18)
+		watch(m, flows, 15)
 		thresholds := m.Thresholds()
 		require.NotEmpty(t, thresholds)
 		// Whoever scores windows by how odd they look gives several the same score; nobody's top is silent about the theft.
@@ -118,10 +118,10 @@ func TestABlatantTheftAfterTwoWeeksStandsOut(t *testing.T) {
 }
 
 func TestAHundredfoldRiseOfABusyPortStandsOut(t *testing.T) {
-	theft := monday.Add(16*day + 10*time.Hour)
-	flows := with(uneven(18), stealing(theft, 443, "Hesse"))
+	theft := monday.Add(14*day + 10*time.Hour)
+	flows := with(uneven(15), stealing(theft, 443, "Hesse"))
 	each(t, func(t *testing.T, spec peers.Spec, m score.Method, _ float64) {
-		watch(m, flows, 18)
+		watch(m, flows, 15)
 		named := map[string]bool{}
 		if thresholds := m.Thresholds(); len(thresholds) > 0 {
 			for _, a := range m.Alarms(thresholds[min(len(thresholds)-1, 3)]) {
@@ -183,9 +183,9 @@ func TestAHigherThresholdTellsASubset(t *testing.T) {
 		value string
 		since int64
 	}
-	flows := with(ragged(11), stealing(monday.Add(10*day), 4444, "Tashkent"))
+	flows := with(ragged(9), stealing(monday.Add(8*day), 4444, "Tashkent"))
 	each(t, func(t *testing.T, spec peers.Spec, m score.Method, _ float64) {
-		watch(m, flows, 11)
+		watch(m, flows, 9)
 		thresholds := m.Thresholds()
 		require.NotEmpty(t, thresholds)
 		var before map[window]bool
@@ -220,13 +220,13 @@ func TestAHigherThresholdTellsASubset(t *testing.T) {
 }
 
 func TestTheSameFlowsGetTheSameAlarmsHoweverTheyAreCut(t *testing.T) {
-	flows := with(ragged(11), stealing(monday.Add(10*day), 4444, "Tashkent"))
+	flows := with(ragged(9), stealing(monday.Add(8*day), 4444, "Tashkent"))
 	for _, spec := range peers.All() {
 		t.Run(spec.Name, func(t *testing.T) {
 			whole := spec.Tuned()
 			whole.Observe(flows)
-			whole.Finish(monday.Add(11 * day))
-			cut := watch(spec.Tuned(), flows, 11)
+			whole.Finish(monday.Add(9 * day))
+			cut := watch(spec.Tuned(), flows, 9)
 			lowest := math.Inf(-1)
 			assert.Equal(t, fmt.Sprint(whole.Alarms(lowest)), fmt.Sprint(cut.Alarms(lowest)))
 		})
@@ -234,17 +234,17 @@ func TestTheSameFlowsGetTheSameAlarmsHoweverTheyAreCut(t *testing.T) {
 }
 
 func TestASumThatCrossesSpeaksAtOnceAndAWindowAtItsEnd(t *testing.T) {
-	theft := monday.Add(16*day + 10*time.Hour)
-	flows := with(flat(18), stealing(theft, 4444, "Tashkent"))
+	theft := monday.Add(14*day + 10*time.Hour)
+	flows := with(flat(15), stealing(theft, 4444, "Tashkent"))
 	first := func(m score.Method, threshold float64) time.Time {
-		alarms := watch(m, flows, 18).Alarms(threshold)
+		alarms := watch(m, flows, 15).Alarms(threshold)
 		require.NotEmpty(t, alarms)
 		return time.Unix(0, alarms[0].Time).UTC()
 	}
 	// Four flows of 25 MB.
 	assert.Equal(t, theft.Add(3*time.Minute), first(peers.FixedBytes{Span: time.Hour}.New(), 8e7))
 	assert.Equal(t, theft.Add(3*time.Minute), first(peers.FirstSeen{Memory: 7 * day, Span: day}.New(), 8e7))
-	assert.Equal(t, monday.Add(16*day+12*time.Hour), first(peers.Sigma{Span: 3 * time.Hour, Back: 7 * day, Floor: 1e8}.New(), 3))
+	assert.Equal(t, monday.Add(14*day+12*time.Hour), first(peers.Sigma{Span: 3 * time.Hour, Back: 7 * day, Floor: 1e8}.New(), 3))
 }
 
 func TestAnEntityIsNewAgainWhenItWasLongSilent(t *testing.T) {

@@ -174,7 +174,7 @@ func TestForgettingAPointPutsItsSiblingInTheirParentsPlace(t *testing.T) {
 func TestACutTreeStaysWholeWhileItsWindowSlides(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
 	tree := newCutTree(32, 3)
-	for i := range 400 {
+	for i := range 200 {
 		p := vector{float32(rng.IntN(4)), float32(rng.IntN(3)), rng.Float32()}
 		if i%5 == 0 {
 			p = vector{}

@@ -81,7 +81,7 @@ func decomposition() (all []func() score.Method) {
 			for _, slack := range []float64{1, 1e6} {
 				all = append(all, peers.Decomposition{Back: 14 * day, Floor: floor, Period: period, Slack: slack}.New)
 			}
-			for _, slack := range []float64{0.3, 1, 3} {
+			for _, slack := range []float64{0.03, 0.1, 0.3, 1} {
 				all = append(all, peers.Decomposition{Back: 14 * day, Floor: floor, Period: period, Logs: true, Slack: slack}.New)
 			}
 		}
