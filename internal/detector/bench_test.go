@@ -82,3 +82,35 @@ func spread(entities int) []flow.Flow {
 	r.Shuffle(len(flows), func(i, j int) { flows[i], flows[j] = flows[j], flows[i] })
 	return flows
 }
+
+// BenchmarkClose is how long a closing window holds up the path, all entities having been active in it.
+func BenchmarkClose(b *testing.B) {
+	for _, entities := range []int{1_000, 100_000} {
+		b.Run(fmt.Sprintf("entities=%d", entities), func(b *testing.B) {
+			s := twoRules()
+			for i := range s.Watches {
+				s.Watches[i].MaxEntities = 2_000_000
+			}
+			d := newDetector(b, s)
+			flows := spread(entities)
+			now := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+			var found []Finding
+			window := 0
+			at := func(after time.Duration) int64 {
+				return monday.Add(time.Duration(window)*3*time.Hour + after).UnixNano()
+			}
+			for b.Loop() {
+				b.StopTimer()
+				for i := range flows {
+					flows[i].Time = at(time.Hour)
+				}
+				for i := 0; i < len(flows); i += 1000 {
+					found = d.Observe(flows[i:min(i+1000, len(flows))], now, found[:0])
+				}
+				window++
+				b.StartTimer()
+				found = d.Tick(now.Add(4*time.Hour), found[:0])
+			}
+		})
+	}
+}
