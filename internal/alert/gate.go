@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/otel-exfil/exfil/internal/detector"
@@ -20,6 +21,8 @@ const (
 	rememberFor = 5 * 7 * 24 * time.Hour
 	// maxTold bounds the windows that are remembered of one entity.
 	maxTold = 4
+	// maxSenders bounds the machines whose alerts of one entity are told apart.
+	maxSenders = 8
 
 	defaultInterval       = 15 * time.Minute
 	defaultMaxPerInterval = 100
@@ -36,7 +39,8 @@ type GateOptions struct {
 
 // Gate decides which findings become alerts. Per rule and entity,
 //   - after an alert, findings are held back for SuppressFor, unless one in another window scores
-//     ten points or more above the last that was told;
+//     ten points or more above the last that was told, or most of its bytes come from a machine
+//     that no alert since has named so;
 //   - one window is told of at most twice: when first found, and once more when it closes ten
 //     points or more above that, as an update which names the first alert's UID;
 //   - what is held back is counted in the entity's next alert.
@@ -69,6 +73,7 @@ type remembered struct {
 	suppressed int       // windows with findings that were held back since then
 	held       window    // the last of them
 	told       []told    // the latest windows
+	senders    []string  // main senders named since the suppression began
 }
 
 // window identifies one window of an entity.
@@ -204,10 +209,26 @@ func (g *Gate) judge(f *detector.Finding, m *remembered) (state string, first *t
 			return "", t
 		}
 	}
-	if f.Time.Sub(m.at) < g.options.SuppressFor(f.Rule) && f.Score < m.score+risen {
+	if f.Time.Sub(m.at) < g.options.SuppressFor(f.Rule) && f.Score < m.score+risen && !m.newSender(f) {
 		return "", nil
 	}
 	return stateNew, nil
+}
+
+// newSender says whether one machine sent most of the bytes that no alert within the suppression has
+// named so: another host's theft is news, whoever else uses its port.
+func (m *remembered) newSender(f *detector.Finding) bool {
+	sender := mainSender(f)
+	return sender != "" && len(m.senders) < maxSenders && !slices.Contains(m.senders, sender)
+}
+
+// mainSender names the machine that sent more than half of the bytes, "" if none did.
+func mainSender(f *detector.Finding) string {
+	c := machines(f)
+	if !dominates(c, f) {
+		return ""
+	}
+	return c.Values[0]
 }
 
 // remember notes that an alert left, element being what is known of the entity already, or nil.
@@ -222,6 +243,12 @@ func (g *Gate) remember(element *list.Element, f *detector.Finding, uid string) 
 		g.order.MoveToBack(element)
 	}
 	m := element.Value.(*remembered)
+	if f.Time.Sub(m.at) >= g.options.SuppressFor(f.Rule) {
+		m.senders = m.senders[:0]
+	}
+	if sender := mainSender(f); sender != "" && len(m.senders) < maxSenders && !slices.Contains(m.senders, sender) {
+		m.senders = append(m.senders, strings.Clone(sender))
+	}
 	m.at, m.score, m.suppressed = f.Time, f.Score, 0
 	if len(m.told) == maxTold {
 		m.told = slices.Delete(m.told, 0, 1)

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/otel-exfil/exfil/internal/detector"
+	"github.com/otel-exfil/exfil/internal/flow"
 )
 
 func newGate(change func(*GateOptions)) *Gate {
@@ -82,6 +83,27 @@ func TestMuchWorseInAnotherWindowIsNews(t *testing.T) {
 	assert.Empty(t, worse[0].UpdateOf)
 	assert.Equal(t, 1, worse[0].Suppressed)
 	assert.Empty(t, admit(g, at(3, "4444", 97.9)), "ten points above the last that was told, not above the first")
+}
+
+func TestAnotherMachinesTheftIsNewsAtOnce(t *testing.T) {
+	by := func(window int, host string) detector.Finding {
+		f := at(window, "443", 80)
+		f.Actual = 100
+		f.Contributors = []detector.Contribution{{Field: flow.Host, Values: []string{host}, Bytes: []int64{60}}}
+		return f
+	}
+	g := newGate(nil)
+	require.Len(t, admit(g, by(0, "ws-1")), 1)
+	assert.Empty(t, admit(g, by(1, "ws-1")))
+	nobody := by(1, "")
+	nobody.Contributors = nil
+	assert.Empty(t, admit(g, nobody), "nobody sent most of it")
+	assert.Len(t, admit(g, by(2, "ws-2")), 1)
+	assert.Empty(t, admit(g, by(3, "ws-1"), by(4, "ws-2")), "both are known now")
+	for i := range 20 {
+		admit(g, by(3, "flood-"+strconv.Itoa(i)))
+	}
+	assert.Len(t, admit(g, by(12, "ws-1")), 1, "a day after the last")
 }
 
 func TestAWindowIsToldOfOnceAndUpdatedOnce(t *testing.T) {

@@ -10,15 +10,12 @@ const (
 	binWidth  = 0.25 // of surprise: the histogram reaches to e^−80
 	tailShare = 0.02 // share of windows that count as the tail
 	tailLeast = 20.0 // windows that a tail needs
-	tailClip  = 8.0  // excess over the tail's start beyond which a window counts no more
+	tailClip  = 4.0  // excess over the tail's start beyond which a window counts no more
 	tailPrior = 30.0 // pseudo-windows with the nominal tail, whose excess has mean 1
 	tailFloor = 0.3  // least mean excess that is believed
 
 	calibrationHalfLife = 4 * week
 	calibratedFrom      = 0.05 // weeks observed before a fit is believed
-
-	// Alerted windows are counted with a fifth of the weight of ordinary ones.
-	ordinaryWeight, alertedWeight = 5, 1
 )
 
 // calibrationClasses is the number of classes by activity, see Series.calibrationClass.
@@ -31,7 +28,7 @@ type Calibration struct {
 	histogram [bins]float64
 	weeks     float64 // decayed observed time
 	pace      float64 // windows closed in the last week, decayed with e^(−age/week)
-	weight    float64 // ordinary plus alerted windows, weighted, as of the last fit
+	weight    float64 // ordinary windows, decayed, as of the last fit
 
 	fitted            bool
 	from, rate, scale float64
@@ -41,19 +38,17 @@ type Calibration struct {
 	batch  [bins]int32
 }
 
-// count takes the surprise of one closed window. alerted windows count a fifth, and no
-// farther out than tailClip beyond the tail's start.
+// count takes the surprise of one closed window. Windows that alert are counted as closed, but are no
+// ordinary ones: thefts would else raise the tail until they are part of it.
 func (c *Calibration) count(x float64, alerted bool) {
+	c.closed++
+	if alerted {
+		return
+	}
 	if c.fitted {
 		x = min(x, c.from+tailClip)
 	}
-	i := int(clip(x/binWidth, 0, bins-1))
-	c.closed++
-	if alerted {
-		c.batch[i] += alertedWeight
-	} else {
-		c.batch[i] += ordinaryWeight
-	}
+	c.batch[int(clip(x/binWidth, 0, bins-1))]++
 }
 
 // pass ends a window of the given span.
@@ -67,7 +62,7 @@ func (c *Calibration) pass(span time.Duration) {
 	c.closed = 0
 	for i, n := range c.batch {
 		if n != 0 {
-			c.histogram[i] += float64(n) / ordinaryWeight
+			c.histogram[i] += float64(n)
 		}
 	}
 	clear(c.batch[:])

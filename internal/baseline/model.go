@@ -128,7 +128,7 @@ func (m *Model) Threshold(p Prediction, falseAlarms float64, floor int64) int64 
 
 // Learn takes the final bytes of a window for which p was predicted, after they were judged. It
 // updates the series and its table at once and collects what the entities share for EndWindow.
-// alerted windows teach the calibration a fifth.
+// alerted windows teach the calibration nothing.
 func (m *Model) Learn(s *Series, table *Table, slot Slot, p Prediction, bytes int64, alerted bool) {
 	k := s.experience()
 	centre, spread := float64(p.Centre), float64(p.Spread)

@@ -12,8 +12,8 @@ import (
 // add up to one. A detail key that two rules share is paid for by both.
 const (
 	mainWeight   = 0.60
-	detailWeight = 0.25
-	sharedWeight = 0.15
+	detailWeight = 0.05
+	sharedWeight = 0.20
 )
 
 // newSpaces makes the spaces of one span. Each rule has a space for its own key. Detail keys

@@ -299,12 +299,12 @@ func TestRulesShareTheBudgetAmongTheirKeys(t *testing.T) {
 		sum += sp.share
 	}
 	assert.InDelta(t, 2, sum, 1e-9, "two rules, one budget each")
-	assert.InDelta(t, 0.6, shares["[destination.port]"], 1e-9)
-	assert.InDelta(t, 0.25, shares["[host.name destination.port]"], 1e-9)
-	assert.InDelta(t, 0.3, shares["[destination.port destination.geo.region_name]"], 1e-9)
+	assert.InDelta(t, .6/.85, shares["[destination.port]"], 1e-9)
+	assert.InDelta(t, .05/.85, shares["[host.name destination.port]"], 1e-9)
+	assert.InDelta(t, .4/.85, shares["[destination.port destination.geo.region_name]"], 1e-9)
 
 	s.Watches = s.Watches[:1]
-	for i, want := range []float64{.6 / 1.1, .25 / 1.1, .25 / 1.1} {
+	for i, want := range []float64{.6 / .7, .05 / .7, .05 / .7} {
 		assert.InDelta(t, want, newSpaces(s, 3*time.Hour, newKeyer(s), &tallyPool{})[i].share, 1e-9)
 	}
 	s.Watches = append(s.Watches, s.Watches[0])
