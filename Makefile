@@ -86,6 +86,8 @@ test: $(MINIMAL) validate-examples ## all tests with -race, the end-to-end test,
 	@EXFIL_COLLECTOR=$(CURDIR)/$(MINIMAL) $(GO) test -count 1 -run RealCollector ./examples/demo \
 		2>&1 | tee $(BUILD)/test.txt
 	@! grep 'no tests to run' $(BUILD)/test.txt
+	@# The quality gate plays weeks of traffic; with -race it leaves that out.
+	@$(GO) test -count 1 ./bench/quality 2>&1 | tee -a $(BUILD)/test.txt
 	@$(GO) test -race -timeout 20m -covermode=atomic -coverprofile=$(BUILD)/coverage.txt $(PKGS) \
 		2>&1 | tee -a $(BUILD)/test.txt
 	@$(MAKE) coverage-floor
