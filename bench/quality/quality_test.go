@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	leastAveragePrecision = 0.74
 	leastLead             = -0.12 // over the best of the others, in average precision
-	mostFalseAlarms       = 2    // a week, of each rule, on clean traffic
+	mostFalseAlarms       = 2     // a week, of each rule, on clean traffic
 )
 
 // gate is what an engine has to reach to be let through, and says what it misses.
