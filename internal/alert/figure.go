@@ -83,18 +83,6 @@ func elapsed(d time.Duration) string {
 	return strings.TrimSuffix(strconv.FormatFloat(d.Hours(), 'f', 1, 64), ".0") + " h"
 }
 
-// span writes the span of a window as configuration does: 3h, 15m, 1h30m.
-func span(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
-}
-
 // finite keeps a number that is none, or has no end, out of a record.
 func finite(x float64) float64 {
 	if math.IsNaN(x) {

@@ -181,7 +181,7 @@ func putField(m pcommon.Map, field flow.Field, text string) {
 func putWindow(m pcommon.Map, f *detector.Finding) {
 	m.PutStr("exfil.window.start", f.WindowStart.UTC().Format(time.RFC3339))
 	m.PutStr("exfil.window.end", f.WindowEnd.UTC().Format(time.RFC3339))
-	m.PutStr("exfil.window.span", span(f.Span))
+	m.PutStr("exfil.window.span", rule.FormatSpan(f.Span))
 }
 
 // contributorNames are the fields' names under exfil.contributors.

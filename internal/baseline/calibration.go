@@ -28,7 +28,6 @@ type Calibration struct {
 	histogram [bins]float64
 	weeks     float64 // decayed observed time
 	pace      float64 // windows closed in the last week, decayed with e^(−age/week)
-	weight    float64 // ordinary windows, decayed, as of the last fit
 
 	fitted            bool
 	from, rate, scale float64
@@ -71,16 +70,16 @@ func (c *Calibration) pass(span time.Duration) {
 // fit forgets what the time since the last fit has aged, and fits the tail anew.
 func (c *Calibration) fit(since time.Duration) {
 	keep := math.Exp2(-float64(since) / float64(calibrationHalfLife))
-	c.weight = 0
+	weight := 0.0 // ordinary windows, decayed
 	for i := range c.histogram {
 		c.histogram[i] *= keep
-		c.weight += c.histogram[i]
+		weight += c.histogram[i]
 	}
 	c.fitted = false
-	if c.weight < tailLeast || c.weeks < calibratedFrom {
+	if weight < tailLeast || c.weeks < calibratedFrom {
 		return
 	}
-	need := max(tailShare*c.weight, tailLeast)
+	need := max(tailShare*weight, tailLeast)
 	above, excess, start := 0.0, 0.0, bins
 	for start > 0 && above < need {
 		start--

@@ -57,9 +57,9 @@ func (c *Config) checkOwnWindows(p *problems, r rule.Rule) {
 	}
 	key := fmt.Sprintf("rules.%s.windows", r.ID)
 	if shortest := slices.Min(r.Spans); c.AllowedLateness > shortest {
-		p.add(key, "%s is shorter than allowed_lateness: %s; lengthen it or allow less", text(shortest), text(c.AllowedLateness))
+		p.add(key, "%s is shorter than allowed_lateness: %s; lengthen it or allow less", rule.FormatSpan(shortest), rule.FormatSpan(c.AllowedLateness))
 	}
 	if longest := slices.Max(r.Spans); c.WarmUp >= 0 && c.WarmUp < longest {
-		p.add(key, "%s is longer than warm_up: %s; shorten it or warm up for longer", text(longest), text(c.WarmUp))
+		p.add(key, "%s is longer than warm_up: %s; shorten it or warm up for longer", rule.FormatSpan(longest), rule.FormatSpan(c.WarmUp))
 	}
 }

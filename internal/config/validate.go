@@ -54,28 +54,28 @@ func (c *Config) checkWindows(p *problems) {
 
 func (c *Config) checkTimes(p *problems) {
 	if c.AllowedLateness < 0 {
-		p.add("allowed_lateness", "%s is negative; 0s or more, 5m is the usual", text(c.AllowedLateness))
+		p.add("allowed_lateness", "%s is negative; 0s or more, 5m is the usual", rule.FormatSpan(c.AllowedLateness))
 	}
 	switch {
 	case c.MaxClockSkew < 0:
-		p.add("max_clock_skew", "%s is negative; 0s or more, 5m is the usual", text(c.MaxClockSkew))
+		p.add("max_clock_skew", "%s is negative; 0s or more, 5m is the usual", rule.FormatSpan(c.MaxClockSkew))
 	case c.MaxClockSkew > longestSkew:
-		p.add("max_clock_skew", "%s is too long; at most %s, 5m is the usual", text(c.MaxClockSkew), text(longestSkew))
+		p.add("max_clock_skew", "%s is too long; at most %s, 5m is the usual", rule.FormatSpan(c.MaxClockSkew), rule.FormatSpan(longestSkew))
 	}
 	switch {
 	case c.WarmUp < 0:
-		p.add("warm_up", "%s is negative; 168h (a week) is the usual", text(c.WarmUp))
+		p.add("warm_up", "%s is negative; 168h (a week) is the usual", rule.FormatSpan(c.WarmUp))
 	case c.WarmUp > longestWarmUp:
-		p.add("warm_up", "%s is too long; at most %s, 168h (a week) is the usual", text(c.WarmUp), text(longestWarmUp))
+		p.add("warm_up", "%s is too long; at most %s, 168h (a week) is the usual", rule.FormatSpan(c.WarmUp), rule.FormatSpan(longestWarmUp))
 	}
 	if len(c.Windows) == 0 {
 		return
 	}
 	if shortest := slices.Min(c.Windows); shortest > 0 && c.AllowedLateness > shortest {
-		p.add("allowed_lateness", "%s is longer than the shortest window; at most %s", text(c.AllowedLateness), text(shortest))
+		p.add("allowed_lateness", "%s is longer than the shortest window; at most %s", rule.FormatSpan(c.AllowedLateness), rule.FormatSpan(shortest))
 	}
 	if longest := slices.Max(c.Windows); c.WarmUp >= 0 && c.WarmUp < longest {
-		p.add("warm_up", "%s is shorter than the longest window; at least %s, 168h (a week) is the usual", text(c.WarmUp), text(longest))
+		p.add("warm_up", "%s is shorter than the longest window; at least %s, 168h (a week) is the usual", rule.FormatSpan(c.WarmUp), rule.FormatSpan(longest))
 	}
 }
 
@@ -94,7 +94,7 @@ func (c *Config) checkBounds(p *problems) {
 
 func (c *Config) checkGeo(p *problems) {
 	if every := c.Geo.ReloadInterval; every != 0 && every < shortestReload {
-		p.add("geo.reload_interval", "%s is too short; 0s (never) or at least %s", text(every), text(shortestReload))
+		p.add("geo.reload_interval", "%s is too short; 0s (never) or at least %s", rule.FormatSpan(every), rule.FormatSpan(shortestReload))
 	}
 	checkPath(p, "geo.database", c.Geo.Database)
 	checkPath(p, "geo.asn_database", c.Geo.ASNDatabase)
@@ -115,24 +115,12 @@ func (c *Config) checkAlerts(p *problems) {
 		p.add("alerts.schema", "%q is unknown; write otel", c.Alerts.Schema)
 	}
 	if every := c.Alerts.Interval; every < shortestInterval || every > day {
-		p.add("alerts.interval", "%s is out of range; %s to %s, 15m is the usual", text(every), text(shortestInterval), text(day))
+		p.add("alerts.interval", "%s is out of range; %s to %s, 15m is the usual", rule.FormatSpan(every), rule.FormatSpan(shortestInterval), rule.FormatSpan(day))
 	}
 	if most := c.Alerts.MaxPerInterval; most < 1 || most > mostPerInterval {
 		p.add("alerts.max_per_interval", "%d is out of range; 1 to %d, 100 is the usual", most, mostPerInterval)
 	}
 	if silent := c.Alerts.SuppressFor; silent < 0 || silent > longestSuppress {
-		p.add("alerts.suppress_for", "%s is out of range; 0s to %s, 24h is the usual", text(silent), text(longestSuppress))
+		p.add("alerts.suppress_for", "%s is out of range; 0s to %s, 24h is the usual", rule.FormatSpan(silent), rule.FormatSpan(longestSuppress))
 	}
-}
-
-// text writes a duration without the zero units that time.Duration adds: 3h, not 3h0m0s.
-func text(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
 }

@@ -133,14 +133,7 @@ func float(t string) (float64, bool) {
 
 // bytes reads a byte count; absent ones are flow.UnknownBytes.
 func (s *Scratch) bytes(ks keys) (int64, Reason) {
-	n, r := s.number(ks)
-	switch {
-	case r == absent:
-		return flow.UnknownBytes, Accepted
-	case r == bad || n > MaxBytes:
-		return 0, BadBytes
-	}
-	return n, Accepted
+	return byteCount(s.number(ks))
 }
 
 // sampled reads a byte count that stands for as many times the bytes as one
@@ -333,7 +326,11 @@ func addressOfText(texts ...string) (netip.Addr, Reason) {
 
 // bytesOfText reads a byte count of a line or tuple; a missing one is flow.UnknownBytes.
 func bytesOfText(t string) (int64, Reason) {
-	n, r := countOfText(t)
+	return byteCount(countOfText(t))
+}
+
+// byteCount says what a count that was read is worth as bytes.
+func byteCount(n int64, r reading) (int64, Reason) {
 	switch {
 	case r == absent:
 		return flow.UnknownBytes, Accepted

@@ -67,7 +67,9 @@ func (l *lane) slotOf(bucket int64) baseline.Slot {
 	return baseline.SlotOf(time.Unix(0, bucket*l.span).In(l.location))
 }
 
-func (l *lane) start() int64 { return l.bucket * l.span }
+func (l *lane) start() int64   { return l.bucket * l.span }
+func (l *lane) end() int64     { return (l.bucket + 1) * l.span }
+func (l *lane) closeAt() int64 { return l.end() + l.lateness }
 
 // startOf is the start of the open window or of the next.
 func (l *lane) startOf(next bool) int64 {
@@ -76,8 +78,6 @@ func (l *lane) startOf(next bool) int64 {
 	}
 	return l.start()
 }
-func (l *lane) end() int64     { return (l.bucket + 1) * l.span }
-func (l *lane) closeAt() int64 { return l.end() + l.lateness }
 
 // learned is the event time observed before the open window. Missing windows are no part of it: a
 // single record of a clock that stood must not end the warm-up.

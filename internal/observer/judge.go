@@ -22,17 +22,10 @@ type judge struct {
 }
 
 func newJudge(cfg *config.Config, rules []rule.Rule, queue *pending) *judge {
-	j := &judge{queue: queue, byRule: make(map[string]int64, len(rules))}
-	silence := make(map[string]time.Duration, len(rules))
+	j := &judge{queue: queue, gate: NewGate(cfg, rules), byRule: make(map[string]int64, len(rules))}
 	for _, r := range rules {
-		silence[r.ID] = r.SuppressFor
 		j.byRule[r.ID] = 0
 	}
-	j.gate = alert.NewGate(alert.GateOptions{
-		Interval:       cfg.Alerts.Interval,
-		MaxPerInterval: cfg.Alerts.MaxPerInterval,
-		SuppressFor:    func(rule string) time.Duration { return silence[rule] },
-	})
 	return j
 }
 

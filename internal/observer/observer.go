@@ -76,7 +76,7 @@ func New(cfg *config.Config, s Settings) (*Observer, error) {
 	if err != nil {
 		return nil, err
 	}
-	watcher, err := detector.New(watches(cfg, rules))
+	watcher, err := detector.New(Detection(cfg, rules))
 	if err != nil {
 		return nil, fmt.Errorf("detector: %w", err)
 	}
@@ -108,27 +108,6 @@ func New(cfg *config.Config, s Settings) (*Observer, error) {
 		s.Logger.Warn("An exception has expired and matches nothing any more", zap.String("exception", name))
 	}
 	return o, nil
-}
-
-func watches(cfg *config.Config, rules []rule.Rule) detector.Settings {
-	s := detector.Settings{
-		Lateness:     cfg.AllowedLateness,
-		MaxClockSkew: cfg.MaxClockSkew,
-		WarmUp:       cfg.WarmUp,
-	}
-	for _, r := range rules {
-		s.Watches = append(s.Watches, detector.Watch{
-			Rule:        r.ID,
-			By:          r.By,
-			Details:     r.Details,
-			Spans:       r.Spans,
-			Threshold:   r.Threshold,
-			Budget:      r.Budget,
-			MinBytes:    r.MinBytes,
-			MaxEntities: r.MaxEntities,
-		})
-	}
-	return s
 }
 
 // Start opens the databases and, if they are to be reloaded, watches them until Close.

@@ -310,3 +310,11 @@ func TestFilesThatAreMissingOrCollide(t *testing.T) {
 	_, err = LoadFiles([]string{dir})
 	assert.ErrorContains(t, err, "rule file: read "+dir)
 }
+
+func TestSpansAreWrittenAsInConfiguration(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		time.Hour: "1h", 3 * time.Hour: "3h", 90 * time.Minute: "1h30m", 15 * time.Minute: "15m", 24 * time.Hour: "24h", 90 * time.Second: "1m30s",
+	} {
+		assert.Equal(t, want, FormatSpan(d))
+	}
+}

@@ -206,6 +206,19 @@ func CheckSpans(spans []time.Duration) error {
 	return nil
 }
 
+// FormatSpan writes a duration as configuration does, without the zero units that time.Duration adds: 3h,
+// 15m and 1h30m, not 3h0m0s.
+func FormatSpan(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
 // checkDetails says which detail keys do not fit the rule's own key: the entity of a detail's
 // finding is read from the detail, so it must contain the whole key, and more.
 func (r *Rule) checkDetails(path string) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/otel-exfil/exfil/internal/config"
 	"github.com/otel-exfil/exfil/internal/detector"
 	"github.com/otel-exfil/exfil/internal/flow"
+	"github.com/otel-exfil/exfil/internal/observer"
 	"github.com/otel-exfil/exfil/internal/rule"
 )
 
@@ -58,32 +59,18 @@ func New(name string, cfg *config.Config, thresholds ...float64) (*Engine, error
 		if err != nil {
 			return nil, err
 		}
-		e.runs = append(e.runs, &run{threshold: threshold, detector: d, gate: newGate(cfg, rules)})
+		e.runs = append(e.runs, &run{threshold: threshold, detector: d, gate: observer.NewGate(cfg, rules)})
 	}
 	return e, nil
 }
 
+// settings are those of the product, but for the threshold.
 func settings(cfg *config.Config, rules []rule.Rule, threshold float64) detector.Settings {
-	s := detector.Settings{Lateness: cfg.AllowedLateness, MaxClockSkew: cfg.MaxClockSkew, WarmUp: cfg.WarmUp}
-	for _, r := range rules {
-		s.Watches = append(s.Watches, detector.Watch{
-			Rule: r.ID, By: r.By, Details: r.Details, Spans: r.Spans, Threshold: threshold,
-			Budget: r.Budget, MinBytes: r.MinBytes, MaxEntities: r.MaxEntities,
-		})
+	s := observer.Detection(cfg, rules)
+	for i := range s.Watches {
+		s.Watches[i].Threshold = threshold
 	}
 	return s
-}
-
-func newGate(cfg *config.Config, rules []rule.Rule) *alert.Gate {
-	silence := make(map[string]time.Duration, len(rules))
-	for _, r := range rules {
-		silence[r.ID] = r.SuppressFor
-	}
-	return alert.NewGate(alert.GateOptions{
-		Interval:       cfg.Alerts.Interval,
-		MaxPerInterval: cfg.Alerts.MaxPerInterval,
-		SuppressFor:    func(rule string) time.Duration { return silence[rule] },
-	})
 }
 
 // Name implements score.Method.
