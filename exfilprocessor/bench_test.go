@@ -14,6 +14,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/processor/processortest"
+
+	"github.com/otel-exfil/exfil/internal/engine/enginetest"
 )
 
 const batchRecords = 1000
@@ -27,7 +29,7 @@ func benchBatch(seed uint64) plog.Logs {
 	records := ld.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords()
 	for range batchRecords {
 		lr := records.AppendEmpty()
-		lr.SetTimestamp(pcommon.NewTimestampFromTime(monday.Add(time.Duration(random.Int64N(int64(time.Second))))))
+		lr.SetTimestamp(pcommon.NewTimestampFromTime(enginetest.Monday.Add(time.Duration(random.Int64N(int64(time.Second))))))
 		host := random.IntN(200)
 		region := regions.Uint64()
 		a := lr.Attributes()
@@ -71,20 +73,20 @@ func perRecord(b *testing.B, before *runtime.MemStats) {
 // BenchmarkConsumeLogs is a batch's whole way through the processor, in the steady state: every
 // entity is known, no window closes. Compare with the two that follow.
 func BenchmarkConsumeLogs(b *testing.B) {
-	cfg := quick()
+	cfg := enginetest.Quick()
 	cfg.MinBytes = 1 << 60 // the same second again and again must not add up to an alert
 	batches := benchBatches()
 	var empty, full runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&empty)
-	f := newFactory((&hands{now: monday.Add(time.Hour)}).clock())
+	f := newFactory(enginetest.NewClock())
 	p, err := f.CreateLogs(context.Background(), processortest.NewNopSettings(f.Type()), cfg, consumertest.NewNop())
 	require.NoError(b, err)
 	require.NoError(b, p.Start(context.Background(), componenttest.NewNopHost()))
 	for _, batch := range batches {
 		require.NoError(b, p.ConsumeLogs(context.Background(), batch))
 	}
-	stats := p.(*logsProcessor).engine.observer.Stats()
+	stats := p.(*logsProcessor).instance.Stats()
 	require.EqualValues(b, len(batches)*batchRecords, stats.Flows["leaves"])
 	runtime.GC()
 	runtime.ReadMemStats(&full)

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -18,137 +17,138 @@ import (
 
 	"github.com/otel-exfil/exfil/internal/alert"
 	"github.com/otel-exfil/exfil/internal/config"
+	"github.com/otel-exfil/exfil/internal/engine/enginetest"
 )
 
 func TestATheftToAnUnusedPortAlertsWithTheRecordThatCrosses(t *testing.T) {
-	w := newWorld(t, quick())
-	for _, hour := range ordinary(3) {
+	w := newWorld(t, enginetest.Quick())
+	for _, hour := range enginetest.Ordinary(3) {
 		w.consume(hour)
 	}
-	require.Empty(t, w.next.anomalies(), "ordinary traffic")
+	require.Empty(t, w.next.Anomalies(), "ordinary traffic")
 
-	w.consume(theft(3))
-	assert.Contains(t, w.next.anomalies(), "4444")
+	w.consume(enginetest.ECS(enginetest.Theft(3)))
+	assert.Contains(t, w.next.Anomalies(), "4444")
 	w.shutdown()
 }
 
 func TestRecordsPassUnchanged(t *testing.T) {
-	w := newWorld(t, quick())
-	want := ordinary(1)
+	w := newWorld(t, enginetest.Quick())
+	want := enginetest.Ordinary(1)
 	for _, hour := range want {
 		given := plog.NewLogs()
 		hour.CopyTo(given)
 		given.MarkReadOnly()
 		w.consume(given)
 	}
-	require.Len(t, w.next.data, len(want))
+	require.Len(t, w.next.Data(), len(want))
 	for i := range want {
-		assert.Equal(t, want[i], w.next.data[i])
+		assert.Equal(t, want[i], w.next.Data()[i])
 	}
 	assert.False(t, w.processor.Capabilities().MutatesData)
 	w.shutdown()
 }
 
 func TestTheNextConsumerMayChangeWhatItGets(t *testing.T) {
-	w := newWorld(t, quick())
-	w.next.vandal = true
-	for _, hour := range ordinary(3) {
+	w := newWorld(t, enginetest.Quick())
+	w.next.Vandal = true
+	for _, hour := range enginetest.Ordinary(3) {
 		w.consume(hour)
 	}
-	w.consume(theft(3))
-	assert.Contains(t, w.next.anomalies(), "4444")
+	w.consume(enginetest.ECS(enginetest.Theft(3)))
+	assert.Contains(t, w.next.Anomalies(), "4444")
 	w.shutdown()
 }
 
 func TestWhatIsRefusedIsNotObserved(t *testing.T) {
-	w := newWorld(t, quick())
-	for _, hour := range ordinary(3) {
+	w := newWorld(t, enginetest.Quick())
+	for _, hour := range enginetest.Ordinary(3) {
 		w.consume(hour)
 	}
 	observed := w.stats()
 
-	w.next.refuseData = errRefused
+	w.next.RefuseData = enginetest.ErrRefused
 	for range 5 {
-		err := w.processor.ConsumeLogs(context.Background(), theft(3))
-		require.Equal(t, errRefused, err, "the very error, so that the sender can tell what to do")
+		err := w.processor.ConsumeLogs(context.Background(), enginetest.ECS(enginetest.Theft(3)))
+		require.Equal(t, enginetest.ErrRefused, err, "the very error, so that the sender can tell what to do")
 	}
 	after := w.stats()
-	assert.Empty(t, w.next.anomalies())
+	assert.Empty(t, w.next.Anomalies())
 	assert.Equal(t, observed.Records, after.Records)
 	assert.Equal(t, observed.Flows, after.Flows)
 	assert.EqualValues(t, 5, after.Refused)
 
-	w.next.refuseData = nil
-	w.consume(theft(3))
-	assert.Contains(t, w.next.anomalies(), "4444")
-	flows, _ := w.next.alerts[len(w.next.alerts)-1].Attributes().Get("exfil.flows")
+	w.next.RefuseData = nil
+	w.consume(enginetest.ECS(enginetest.Theft(3)))
+	assert.Contains(t, w.next.Anomalies(), "4444")
+	flows, _ := w.next.Alerts()[len(w.next.Alerts())-1].Attributes().Get("exfil.flows")
 	assert.EqualValues(t, 1, flows.Int(), "the theft counts once")
 	w.shutdown()
 }
 
 func TestWithoutPassThroughOnlyAlertsLeave(t *testing.T) {
-	cfg := quick()
+	cfg := enginetest.Quick()
 	cfg.PassThrough = false
 	w := newWorld(t, cfg)
-	w.next.refuseData = errRefused
-	for _, hour := range ordinary(3) {
+	w.next.RefuseData = enginetest.ErrRefused
+	for _, hour := range enginetest.Ordinary(3) {
 		w.consume(hour)
 	}
-	w.consume(theft(3))
-	assert.Zero(t, w.next.delivered())
-	assert.Contains(t, w.next.anomalies(), "4444")
+	w.consume(enginetest.ECS(enginetest.Theft(3)))
+	assert.Zero(t, len(w.next.Data()))
+	assert.Contains(t, w.next.Anomalies(), "4444")
 	w.shutdown()
 }
 
 func TestWithoutPassThroughTheAlertsOfAnInstanceBeforeLeaveToo(t *testing.T) {
-	cfg := quick()
+	cfg := enginetest.Quick()
 	cfg.PassThrough = false
 	w := newWorld(t, cfg)
-	mixed := ordinary(1)[0]
+	mixed := enginetest.Ordinary(1)[0]
 	scope := mixed.ResourceLogs().At(0).ScopeLogs().AppendEmpty()
 	scope.Scope().SetName(alert.ScopeName)
 	scope.LogRecords().AppendEmpty().SetEventName(alert.EventOverflow)
 	mixed.MarkReadOnly()
 	w.consume(mixed)
-	require.Len(t, w.next.alerts, 1)
-	assert.Equal(t, alert.EventOverflow, w.next.alerts[0].EventName())
+	require.Len(t, w.next.Alerts(), 1)
+	assert.Equal(t, alert.EventOverflow, w.next.Alerts()[0].EventName())
 	assert.EqualValues(t, 8, w.stats().Records["accepted"])
 
-	w.next.set(func(d *downstream) { d.refuseAlerts = errRefused })
-	require.Equal(t, errRefused, w.processor.ConsumeLogs(context.Background(), mixed), "what came in must not get lost")
+	w.next.Set(func(d *enginetest.Downstream) { d.RefuseAlerts = enginetest.ErrRefused })
+	require.Equal(t, enginetest.ErrRefused, w.processor.ConsumeLogs(context.Background(), mixed), "what came in must not get lost")
 	assert.EqualValues(t, 8, w.stats().Records["accepted"])
-	w.next.set(func(d *downstream) { d.refuseAlerts = nil })
+	w.next.Set(func(d *enginetest.Downstream) { d.RefuseAlerts = nil })
 	w.shutdown()
 }
 
 func TestOwnAlertsAreNotReadAsFlows(t *testing.T) {
-	w := newWorld(t, quick())
-	for _, hour := range ordinary(3) {
+	w := newWorld(t, enginetest.Quick())
+	for _, hour := range enginetest.Ordinary(3) {
 		w.consume(hour)
 	}
-	w.consume(theft(3))
-	require.NotEmpty(t, w.next.alerts)
+	w.consume(enginetest.ECS(enginetest.Theft(3)))
+	require.NotEmpty(t, w.next.Alerts())
 
 	// The alerts come round, as in a pipeline that receives what it sends.
 	loop := plog.NewLogs()
 	scope := loop.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty()
 	scope.Scope().SetName(alert.ScopeName)
-	for _, lr := range w.next.alerts {
+	for _, lr := range w.next.Alerts() {
 		lr.CopyTo(scope.LogRecords().AppendEmpty())
 	}
 	before := w.stats()
-	count := len(w.next.alerts)
+	count := len(w.next.Alerts())
 	w.consume(loop)
 	after := w.stats()
 	assert.EqualValues(t, count, after.Records["own_alert"]-before.Records["own_alert"])
 	assert.Equal(t, before.Flows, after.Flows)
-	assert.Len(t, w.next.alerts, 2*count, "they pass on")
+	assert.Len(t, w.next.Alerts(), 2*count, "they pass on")
 	w.shutdown()
 }
 
 func TestHostileRecordsPassOnUnharmed(t *testing.T) {
-	w := newWorld(t, quick())
-	hostile := ecs(make([]sent, 12)...)
+	w := newWorld(t, enginetest.Quick())
+	hostile := enginetest.ECS(make([]enginetest.Sent, 12)...)
 	records := hostile.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords()
 	spoil := []func(a pcommon.Map){
 		func(a pcommon.Map) { a.PutDouble("source.bytes", math.NaN()) },
@@ -172,7 +172,7 @@ func TestHostileRecordsPassOnUnharmed(t *testing.T) {
 	w.consume(hostile)
 	w.consume(plog.NewLogs())
 
-	require.Equal(t, 2, w.next.delivered())
+	require.Equal(t, 2, len(w.next.Data()))
 	stats := w.stats()
 	var counted int64
 	for _, n := range stats.Records {
@@ -184,15 +184,15 @@ func TestHostileRecordsPassOnUnharmed(t *testing.T) {
 }
 
 func TestARunningTotalCountsOnceEvenWhenRefused(t *testing.T) {
-	w := newWorld(t, quick())
-	at := afterDays(0)
+	w := newWorld(t, enginetest.Quick())
+	at := enginetest.AfterDays(0)
 	total := func(second, bytes int64) plog.Logs {
-		return ecs(sent{at: at.Add(time.Duration(second) * time.Second), host: "ws-1", port: 443, bytes: bytes, id: "abc"})
+		return enginetest.ECS(enginetest.Sent{At: at.Add(time.Duration(second) * time.Second), Host: "ws-1", Port: 443, Bytes: bytes, ID: "abc"})
 	}
 	w.consume(total(0, 1000))
-	w.next.refuseData = errRefused
+	w.next.RefuseData = enginetest.ErrRefused
 	require.Error(t, w.processor.ConsumeLogs(context.Background(), total(10, 3000)))
-	w.next.refuseData = nil
+	w.next.RefuseData = nil
 	w.consume(total(10, 3000))
 	w.consume(total(10, 3000))
 	w.consume(total(20, 3500))
@@ -206,8 +206,8 @@ func TestARunningTotalCountsOnceEvenWhenRefused(t *testing.T) {
 }
 
 func TestConsumeFromManyGoroutines(t *testing.T) {
-	w := newWorld(t, quick())
-	hours := ordinary(3)
+	w := newWorld(t, enginetest.Quick())
+	hours := enginetest.Ordinary(3)
 	var senders sync.WaitGroup
 	for sender := range 4 {
 		senders.Go(func() {
@@ -225,40 +225,25 @@ func TestConsumeFromManyGoroutines(t *testing.T) {
 	senders.Wait()
 	stats := w.stats()
 	assert.EqualValues(t, 8*len(hours), stats.Records["accepted"])
-	assert.Equal(t, len(hours), w.next.delivered())
-	w.shutdown()
-}
-
-func TestTheWarmUpIsAnnounced(t *testing.T) {
-	w := newWorld(t, quick())
-	hours := ordinary(3)
-	w.consume(hours[0])
-	w.tick()
-	assert.Equal(t, []string{"warming_up"}, w.next.statuses())
-	for _, hour := range hours[1:] {
-		w.consume(hour)
-	}
-	w.tick()
-	w.tick()
-	assert.Equal(t, []string{"warming_up", "ready"}, w.next.statuses())
+	assert.Equal(t, len(hours), len(w.next.Data()))
 	w.shutdown()
 }
 
 func TestShutdownIsSafeAtAnyTime(t *testing.T) {
-	w := newWorld(t, quick())
+	w := newWorld(t, enginetest.Quick())
 	w.shutdown()
 	w.shutdown()
 
-	unstarted := w.instance(quick(), w.next)
+	unstarted := w.instance(enginetest.Quick(), w.next)
 	require.NoError(t, unstarted.Shutdown(context.Background()))
 	require.NoError(t, unstarted.Shutdown(context.Background()))
 }
 
 func TestAMissingDatabaseIsAnErrorAtStart(t *testing.T) {
-	cfg := quick()
+	cfg := enginetest.Quick()
 	cfg.Geo.Database = t.TempDir() + "/none.mmdb"
 	require.NoError(t, cfg.Validate(), "a configuration can be checked where the database is not")
-	w := newWorld(t, quick())
+	w := newWorld(t, enginetest.Quick())
 	p := w.instance(cfg, w.next)
 	err := p.Start(context.Background(), componenttest.NewNopHost())
 	require.ErrorContains(t, err, "geo.database")
@@ -267,67 +252,36 @@ func TestAMissingDatabaseIsAnErrorAtStart(t *testing.T) {
 }
 
 func TestARuleFileThatIsGoneIsAnErrorAtCreation(t *testing.T) {
-	w := newWorld(t, quick())
-	cfg := quick()
+	w := newWorld(t, enginetest.Quick())
+	cfg := enginetest.Quick()
 	cfg.RuleFiles = []string{"testdata/nowhere.yaml"}
 	_, err := w.factory.CreateLogs(context.Background(), w.settings(), cfg, w.next)
 	require.ErrorContains(t, err, "rule_files[0]")
 	w.shutdown()
 }
 
-func TestTheTickerClosesWindowsAndDelivers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		cfg := quick()
-		next := &downstream{}
-		f := newFactory(wallClock())
-		w := &world{t: t, factory: f, next: next, telemetry: componenttest.NewTelemetry()}
-		p := w.instance(cfg, next)
-		require.NoError(t, p.Start(t.Context(), componenttest.NewNopHost()))
-		require.NoError(t, p.ConsumeLogs(t.Context(), ecs(sent{at: time.Now(), host: "ws-1", port: 443, bytes: 1000})))
-		assert.Empty(t, next.statuses())
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		assert.Equal(t, []string{"warming_up"}, next.statuses())
-
-		time.Sleep(2 * time.Hour)
-		synctest.Wait()
-		assert.Positive(t, engineOf(p).observer.Stats().Detector.WindowsClosed, "no traffic closed them")
-		require.NoError(t, p.Shutdown(t.Context()))
-		require.NoError(t, w.telemetry.Shutdown(t.Context()))
-	})
-}
-
 func TestInstancesOfOneConfigurationShareWhatTheyLearn(t *testing.T) {
-	cfg := quick()
+	cfg := enginetest.Quick()
 	w := newWorld(t, cfg)
-	other := &downstream{}
+	other := &enginetest.Downstream{}
 	second := w.instance(cfg, other)
 	require.NoError(t, second.Start(context.Background(), componenttest.NewNopHost()))
-	stranger := w.instance(quick(), other)
 
-	assert.Same(t, engineOf(w.processor), engineOf(second))
-	assert.NotSame(t, engineOf(w.processor), engineOf(stranger), "an equal configuration is not the same one")
-	require.NoError(t, stranger.Shutdown(context.Background()))
-
-	for i, hour := range ordinary(3) {
+	for i, hour := range enginetest.Ordinary(3) {
 		if i%2 == 0 {
 			w.consume(hour)
 		} else {
 			require.NoError(t, second.ConsumeLogs(context.Background(), hour))
 		}
 	}
-	require.NoError(t, second.ConsumeLogs(context.Background(), theft(3)))
-	assert.Contains(t, other.anomalies(), "4444", "by the pipeline that brought it")
-	assert.Empty(t, w.next.anomalies(), "and only there")
+	require.NoError(t, second.ConsumeLogs(context.Background(), enginetest.ECS(enginetest.Theft(3))))
+	assert.Contains(t, other.Anomalies(), "4444", "by the pipeline that brought it")
+	assert.Empty(t, w.next.Anomalies(), "and only there")
 
 	w.shutdown()
-	require.NoError(t, second.ConsumeLogs(context.Background(), ecs(sent{at: afterDays(3).Add(2 * time.Hour), host: "ws-4", port: 5555, bytes: 900_000_000})))
-	assert.Contains(t, other.anomalies(), "5555", "the second goes on alone")
+	require.NoError(t, second.ConsumeLogs(context.Background(), enginetest.ECS(enginetest.Sent{At: enginetest.AfterDays(3).Add(2 * time.Hour), Host: "ws-4", Port: 5555, Bytes: 900_000_000})))
+	assert.Contains(t, other.Anomalies(), "5555", "the second goes on alone")
 	require.NoError(t, second.Shutdown(context.Background()))
-
-	again := w.instance(cfg, other)
-	assert.NotSame(t, engineOf(second), engineOf(again), "after the last one has gone")
-	require.NoError(t, again.Shutdown(context.Background()))
 }
 
 func TestTheDefaultConfigurationIsTheSharedOne(t *testing.T) {

@@ -1,4 +1,4 @@
-package exfilprocessor
+package engine
 
 import (
 	"context"
@@ -36,19 +36,24 @@ func newEmitter(o *observer.Observer, logger *zap.Logger, now func() time.Time) 
 	return &emitter{observer: o, logger: logger, now: now, busy: make(chan struct{}, 1)}
 }
 
-// route says where alerts leave. It is asked once a delivery is under way; nil: nowhere any more.
+// route says where alerts leave. It is asked once a delivery is under way; nil: nowhere.
 type route interface{ target() consumer.Logs }
 
-// emit delivers what is pending, unless a refusal is too recent. Where another delivery
-// is under way it returns at once: that one takes the rest along.
+// outlet is the route to one consumer, or nowhere.
+type outlet struct{ consumer.Logs }
+
+func (o outlet) target() consumer.Logs { return o.Logs }
+
+// emit delivers what is pending, unless a refusal is too recent or there is nowhere to deliver
+// to. Where another delivery is under way it returns at once: that one takes the rest along.
 func (e *emitter) emit(ctx context.Context, r route) {
-	for e.due() && ctx.Err() == nil {
+	for somewhere := true; somewhere && e.due() && ctx.Err() == nil; {
 		select {
 		case e.busy <- struct{}{}:
 		default:
 			return
 		}
-		e.deliver(ctx, r.target())
+		somewhere = e.deliver(ctx, r.target())
 		<-e.busy
 	}
 }
@@ -83,21 +88,23 @@ func (e *emitter) due() bool {
 	return e.observer.Pending() > 0 && e.now().UnixNano() >= e.notBefore.Load()
 }
 
-func (e *emitter) deliver(ctx context.Context, next consumer.Logs) {
+// deliver hands what is pending to next. It reports whether there was a next to try.
+func (e *emitter) deliver(ctx context.Context, next consumer.Logs) bool {
 	if next == nil {
-		return
+		return false
 	}
 	alerts, n := e.observer.Alerts()
 	if n == 0 {
-		return
+		return true
 	}
 	if err := next.ConsumeLogs(ctx, alerts); err != nil {
 		e.refused(n, err)
-		return
+		return true
 	}
 	e.observer.Delivered(n)
 	e.refusals = 0
 	e.notBefore.Store(0)
+	return true
 }
 
 func (e *emitter) refused(n int, err error) {

@@ -2,20 +2,20 @@ package exfilprocessor
 
 import (
 	"context"
-	"sync"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/plog"
 
+	"github.com/otel-exfil/exfil/internal/engine"
 	"github.com/otel-exfil/exfil/internal/observer"
 )
 
-// logsProcessor is one instance in one pipeline. What it learns and decides is its engine's.
+// logsProcessor is one instance in one logs pipeline.
 type logsProcessor struct {
-	engine   *engine
-	next     consumer.Logs
-	shutdown sync.Once
+	instance    *engine.Instance
+	next        consumer.Logs
+	passThrough bool
 }
 
 // Capabilities says that records pass unchanged.
@@ -25,20 +25,18 @@ func (p *logsProcessor) Capabilities() consumer.Capabilities {
 
 // Start opens the databases and starts the clock, if no other instance has.
 func (p *logsProcessor) Start(ctx context.Context, _ component.Host) error {
-	return p.engine.start(ctx, p)
+	return p.instance.Start(ctx)
 }
 
 // ConsumeLogs hands ld on and, once it was accepted, observes it. Alerts leave as a batch of
-// their own. An error is the next consumer's own about ld; that alerts could not be
-// delivered is no reason to send ld again, so they are kept and tried again.
+// their own. An error is the next consumer's own about ld.
 func (p *logsProcessor) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
-	batch := p.engine.observer.Decode(ld)
+	batch := p.instance.Decode(ld)
 	if err := p.pass(ctx, ld, batch); err != nil {
-		p.engine.observer.Discard(batch)
+		p.instance.Discard(batch)
 		return err
 	}
-	p.engine.observer.Commit(batch)
-	p.engine.emit(ctx, p)
+	p.instance.Commit(ctx, batch)
 	return nil
 }
 
@@ -46,7 +44,7 @@ func (p *logsProcessor) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 // an instance before this one has written.
 func (p *logsProcessor) pass(ctx context.Context, ld plog.Logs, batch *observer.Batch) error {
 	switch {
-	case p.engine.passThrough:
+	case p.passThrough:
 		return p.next.ConsumeLogs(ctx, ld)
 	case batch.HasAlerts():
 		return p.next.ConsumeLogs(ctx, observer.AlertsOf(ld))
@@ -54,12 +52,5 @@ func (p *logsProcessor) pass(ctx context.Context, ld plog.Logs, batch *observer.
 	return nil
 }
 
-// target returns where the alerts leave that a batch of this instance brings.
-func (p *logsProcessor) target() consumer.Logs { return p.next }
-
 // Shutdown delivers the alerts that are decided. The first call counts; it may come without Start.
-func (p *logsProcessor) Shutdown(ctx context.Context) error {
-	var err error
-	p.shutdown.Do(func() { err = p.engine.leave(ctx, p) })
-	return err
-}
+func (p *logsProcessor) Shutdown(ctx context.Context) error { return p.instance.Shutdown(ctx) }

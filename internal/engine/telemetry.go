@@ -1,4 +1,4 @@
-package exfilprocessor
+package engine
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
-	"github.com/otel-exfil/exfil/exfilprocessor/internal/metadata"
+	"github.com/otel-exfil/exfil/internal/engine/internal/metadata"
 	"github.com/otel-exfil/exfil/internal/observer"
 )
 

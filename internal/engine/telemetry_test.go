@@ -1,7 +1,6 @@
-package exfilprocessor
+package engine_test
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -11,7 +10,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 
-	"github.com/otel-exfil/exfil/exfilprocessor/internal/metadatatest"
+	"github.com/otel-exfil/exfil/internal/engine/enginetest"
+	"github.com/otel-exfil/exfil/internal/engine/internal/metadatatest"
 	"github.com/otel-exfil/exfil/internal/rule"
 )
 
@@ -39,23 +39,21 @@ func nonZero(t *testing.T, w *world, name string) map[string]int64 {
 }
 
 func TestTelemetryTellsWhatHappened(t *testing.T) {
-	cfg := quick()
+	cfg := enginetest.Quick()
 	cfg.Exceptions = []rule.ExceptionConfig{{Name: "backup", Match: rule.ExceptionMatchConfig{Ports: []int{873}}}}
 	w := newWorld(t, cfg)
-	hours := ordinary(3)
+	hours := enginetest.Ordinary(3)
 	for _, hour := range hours {
 		w.consume(hour)
 	}
 	w.tick()
-	w.next.set(func(d *downstream) { d.refuseAlerts = errRefused })
-	w.consume(theft(3))
-	w.next.set(func(d *downstream) { d.refuseData = errRefused })
-	require.Error(t, w.processor.ConsumeLogs(context.Background(), theft(3)))
-	w.next.set(func(d *downstream) { d.refuseData = nil })
+	w.next.Set(func(d *enginetest.Downstream) { d.RefuseAlerts = enginetest.ErrRefused })
+	w.consume(enginetest.ECS(enginetest.Theft(3)))
+	w.instance.Discard(w.instance.Decode(enginetest.ECS(enginetest.Theft(3))))
 
-	broken := ecs(sent{at: afterDays(3), port: 443, bytes: -1}, sent{at: afterDays(3), port: 873, bytes: 5_000_000})
+	broken := enginetest.ECS(enginetest.Sent{At: enginetest.AfterDays(3), Port: 443, Bytes: -1}, enginetest.Sent{At: enginetest.AfterDays(3), Port: 873, Bytes: 5_000_000})
 	w.consume(broken)
-	inside := ecs(sent{at: afterDays(3), port: 443, bytes: 1000})
+	inside := enginetest.ECS(enginetest.Sent{At: enginetest.AfterDays(3), Port: 443, Bytes: 1000})
 	a := inside.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0).Attributes()
 	a.PutStr("destination.ip", "10.9.9.9")
 	a.PutStr("network.direction", "internal")
@@ -73,7 +71,7 @@ func TestTelemetryTellsWhatHappened(t *testing.T) {
 	metadatatest.AssertEqualExfilRunningTotals(t, w.telemetry, single(0), metricdatatest.IgnoreTimestamp())
 	metadatatest.AssertEqualExfilDroppedAlerts(t, w.telemetry, single(0), metricdatatest.IgnoreTimestamp())
 
-	stats := w.stats()
+	stats := w.instance.Stats()
 	assert.Positive(t, stats.Alerts["unusual_destination_port"])
 	metadatatest.AssertEqualExfilAlerts(t, w.telemetry, []metricdata.DataPoint[int64]{
 		point("rule", "unusual_destination_port", stats.Alerts["unusual_destination_port"]),
@@ -90,25 +88,25 @@ func TestTelemetryTellsWhatHappened(t *testing.T) {
 	}, metricdatatest.IgnoreTimestamp())
 	assert.Greater(t, stats.Entities["unusual_destination_port"], int64(6))
 
-	lag := w.hands.time().Sub(afterDays(3))
+	lag := w.clock.Now().Sub(enginetest.AfterDays(3))
 	metadatatest.AssertEqualExfilWatermarkLag(t, w.telemetry,
 		[]metricdata.DataPoint[float64]{{Value: lag.Seconds()}}, metricdatatest.IgnoreTimestamp())
 
-	w.next.set(func(d *downstream) { d.refuseAlerts = nil })
+	w.next.Set(func(d *enginetest.Downstream) { d.RefuseAlerts = nil })
 	w.shutdown()
 	_, err := w.telemetry.GetMetric("otelcol_exfil_records")
 	assert.Error(t, err, "after the shutdown nothing is told any more")
 }
 
 func TestTheAgeOfTheDatabaseIsTold(t *testing.T) {
-	w := newWorld(t, quick())
+	w := newWorld(t, enginetest.Quick())
 	m, err := w.telemetry.GetMetric("otelcol_exfil_geo_database_age")
 	require.NoError(t, err)
 	points := m.Data.(metricdata.Gauge[float64]).DataPoints
 	require.Len(t, points, 1, "the embedded table")
 	name, _ := points[0].Attributes.Value("database")
 	assert.Equal(t, "geo.database", name.AsString())
-	built := w.hands.time().Add(-time.Duration(points[0].Value * float64(time.Second)))
+	built := w.clock.Now().Add(-time.Duration(points[0].Value * float64(time.Second)))
 	assert.Greater(t, built.Year(), 2020)
 	w.shutdown()
 }

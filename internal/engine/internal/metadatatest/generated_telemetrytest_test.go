@@ -11,7 +11,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 
-	"github.com/otel-exfil/exfil/exfilprocessor/internal/metadata"
+	"github.com/otel-exfil/exfil/internal/engine/internal/metadata"
 	"go.opentelemetry.io/collector/component/componenttest"
 )
 

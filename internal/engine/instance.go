@@ -1,0 +1,76 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/otel-exfil/exfil/internal/config"
+	"github.com/otel-exfil/exfil/internal/observer"
+)
+
+// ErrNoOutlet is returned by the start of an instance whose alerts could never leave.
+var ErrNoOutlet = errors.New("no logs pipeline takes the alerts")
+
+// Instance is the share in an engine of one component instance in one pipeline. Its methods are
+// safe for concurrent use between Start and Shutdown.
+//
+// A delivery is read with Decode before it is handed on and, once the next
+// consumer has taken it, counted with Commit; one that was refused is forgotten with Discard.
+type Instance struct {
+	engine   *engine
+	registry *Registry
+	config   *config.Config
+	outlet   consumer.Logs // nil: alerts leave through another instance's
+	shutdown sync.Once
+}
+
+// Start counts the instance in; the first one opens the databases and starts the clock. Where
+// no instance has an outlet, it fails with ErrNoOutlet.
+func (i *Instance) Start(ctx context.Context) error {
+	if !i.registry.hasOutlet(i.engine) {
+		return ErrNoOutlet
+	}
+	return i.engine.start(ctx, i)
+}
+
+// Decode reads the flows of a delivery of logs without counting anything yet. It keeps nothing
+// of ld but strings.
+func (i *Instance) Decode(ld plog.Logs) *observer.Batch { return i.engine.observer.Decode(ld) }
+
+// Commit counts a delivery that the next consumer has taken, and delivers the alerts that it brings,
+// through the instance's own outlet where it has one. That they could not be delivered is no
+// reason to send the delivery again, and so no error: they are kept and tried again.
+func (i *Instance) Commit(ctx context.Context, b *observer.Batch) {
+	i.engine.observer.Commit(b)
+	i.engine.emit(ctx, i)
+}
+
+// Discard forgets a delivery that the next consumer has refused: it will come again.
+func (i *Instance) Discard(b *observer.Batch) { i.engine.observer.Discard(b) }
+
+// Tick lets the engine look at the time. Its own ticker does so every second.
+func (i *Instance) Tick(ctx context.Context) { i.engine.tick(ctx) }
+
+// Stats reports what the engine did so far.
+func (i *Instance) Stats() observer.Stats { return i.engine.observer.Stats() }
+
+// Shutdown takes the instance out: when it returns, nothing is on its way to its outlet any
+// more. The last instance, and the last that has an outlet, deliver the alerts that are decided. The first
+// call counts; it may come without Start.
+func (i *Instance) Shutdown(ctx context.Context) error {
+	var err error
+	i.shutdown.Do(func() { err = i.engine.leave(ctx, i, i.registry.leave(i)) })
+	return err
+}
+
+// target returns where alerts leave that a delivery to this instance brings.
+func (i *Instance) target() consumer.Logs {
+	if i.outlet != nil {
+		return i.outlet
+	}
+	return i.engine.target()
+}
