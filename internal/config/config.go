@@ -56,6 +56,9 @@ type Input struct {
 	Fields map[string][]string `mapstructure:"fields"`
 	// Columns names the columns of a format that comes as lines, such as aws_vpc.
 	Columns []string `mapstructure:"columns"`
+	// Metrics names the metrics of a format of the user's own whose data points count bytes; Fields
+	// then names their attributes.
+	Metrics []string `mapstructure:"metrics"`
 }
 
 // UnmarshalText takes the name of a format for an input.

@@ -182,7 +182,9 @@ func TestEveryFormatHasCases(t *testing.T) {
 	for _, name := range append(decode.Formats()[1:], "custom") {
 		paths, err := filepath.Glob("testdata/" + name + "/*.json")
 		require.NoError(t, err)
-		assert.GreaterOrEqual(t, len(paths), 5, name)
+		metrics, err := filepath.Glob("testdata/metrics/" + name + "/*.json")
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, len(paths)+len(metrics), 5, name)
 	}
 }
 

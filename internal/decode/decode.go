@@ -1,4 +1,4 @@
-// Package decode reads flows out of OpenTelemetry log records. It knows the formats
+// Package decode reads flows out of OpenTelemetry log records and metrics. It knows the formats
 // of flow sources, one file each, and takes a record's values from its attributes,
 // its body and its resource, in this order, whether their keys are flat, dotted or
 // nested. What cannot be read is named by a Reason, never an error: a record is data.
@@ -52,13 +52,14 @@ type Decoder struct {
 	formats []format // by bit of entry.formats, the most specific first
 	lines   []lineFormat
 	message keys // where shippers put a line that they did not parse
+	metrics metrics
 }
 
 // Resource begins the records of one resource: Log fills in from it what they do not have.
 // It is to be called for each ResourceLogs.
 func (d *Decoder) Resource(s *Scratch, res pcommon.Resource) {
 	s.header = false
-	s.fit(d)
+	s.fit(d.slots)
 	s.gather(d.top, res.Attributes())
 	s.keepResource()
 }
@@ -69,7 +70,7 @@ func (d *Decoder) Resource(s *Scratch, res pcommon.Resource) {
 // MaxBytes, or flow.UnknownBytes for one of the two. Strings of the flows alias the
 // record. In the steady state it does not allocate but to grow dst.
 func (d *Decoder) Log(s *Scratch, lr plog.LogRecord, dst []flow.Record) ([]flow.Record, Reason) {
-	s.fit(d)
+	s.fit(d.slots)
 	s.gather(d.top, lr.Attributes())
 	body := lr.Body()
 	if body.Type() == pcommon.ValueTypeMap {

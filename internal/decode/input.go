@@ -21,6 +21,9 @@ type Input struct {
 	// Columns is the order of the columns of aws_vpc lines in a custom format, under AWS's
 	// own names, with or without "${}".
 	Columns []string
+	// Metrics makes a custom format one of metrics, those of these names, whose data points'
+	// attributes Fields names and whose values are the bytes.
+	Metrics []string
 }
 
 // What New finds wrong with inputs; its errors wrap one of these.
@@ -31,6 +34,7 @@ var (
 	ErrMissingField   = errors.New("custom input without a needed field")
 	ErrBadKey         = errors.New("key cannot be used")
 	ErrBadColumns     = errors.New("columns cannot be used")
+	ErrBadMetric      = errors.New("metric cannot be used")
 	ErrTooMany        = errors.New("too many inputs or keys")
 )
 
@@ -56,13 +60,16 @@ func builtins(columns []string) []builtin {
 	}
 }
 
+// obiName is the built-in format of metrics.
+const obiName = "obi"
+
 // Formats returns what Input.Name may be: "auto" and the built-in formats.
 func Formats() []string {
 	names := []string{Auto}
 	for _, b := range builtins(nil) {
 		names = append(names, b.name)
 	}
-	return names
+	return append(names, obiName)
 }
 
 // maxInputs is the number of bits in entry.formats.
@@ -76,7 +83,7 @@ func New(inputs []Input) (*Decoder, error) {
 	}
 	c, d := newCompiler(), &Decoder{}
 	for _, in := range inputs {
-		if len(in.Fields) > 0 {
+		if len(in.Fields) > 0 && len(in.Metrics) == 0 {
 			d.add(c, newCustom(c, in.Fields))
 		}
 	}
@@ -89,6 +96,10 @@ func New(inputs []Input) (*Decoder, error) {
 	d.top, d.slots = c.top, len(c.slots)
 	if d.slots > maxKeys {
 		return nil, fmt.Errorf("inputs: %w: %d keys, at most %d can be told apart; name fewer", ErrTooMany, d.slots, maxKeys)
+	}
+	var err error
+	if d.metrics, err = compileMetrics(inputs); err != nil {
+		return nil, err
 	}
 	return d, nil
 }
@@ -131,7 +142,7 @@ func validate(inputs []Input) error {
 			return err
 		}
 	}
-	return nil
+	return validateSharedMetrics(inputs)
 }
 
 func validateInput(in Input, known []string) error {
@@ -143,13 +154,16 @@ func validateInput(in Input, known []string) error {
 	case len(in.Fields) > 0 && builtin:
 		return fmt.Errorf("inputs: %s: fields: %w: the name is that of a built-in format, which brings its own keys; give the custom input another name",
 			in.Name, ErrDuplicateInput)
-	case len(in.Fields) == 0 && !builtin:
+	case len(in.Fields) == 0 && len(in.Metrics) == 0 && !builtin:
 		return fmt.Errorf("inputs: %w %q; use one of %s, or give it fields", ErrUnknownFormat, in.Name, strings.Join(known, ", "))
 	case len(in.Columns) > 0 && in.Name != "aws_vpc":
 		return fmt.Errorf("inputs: %s: columns: %w: only aws_vpc has columns; remove them", in.Name, ErrBadColumns)
 	}
 	if err := validateColumns(in.Columns); err != nil {
 		return fmt.Errorf("inputs: %s: columns: %w", in.Name, err)
+	}
+	if err := validateMetrics(in, builtin); err != nil {
+		return err
 	}
 	return validateFields(in)
 }
@@ -168,7 +182,11 @@ func validateFields(in Input) error {
 			}
 		}
 	}
-	for _, field := range neededFields() {
+	needed := neededFields()
+	if len(in.Metrics) > 0 {
+		needed = neededMetricFields()
+	}
+	for _, field := range needed {
 		if len(in.Fields[field]) == 0 {
 			return fmt.Errorf("inputs: %s: fields: %w: %s; list the keys that hold it", in.Name, ErrMissingField, field)
 		}

@@ -40,6 +40,8 @@ type Scratch struct {
 
 	lines  columns // of the last header line in this resource, if any
 	header bool
+
+	counter counter // the metric in hand
 }
 
 // guess is where a key was found. Records of one source list their keys in the same
@@ -63,12 +65,13 @@ func (s *Scratch) Reset() {
 	s.resource = s.resource[:0]
 	s.clear()
 	s.header = false
+	s.counter = counter{}
 }
 
-// fit empties s and makes it large enough for the keys of d.
-func (s *Scratch) fit(d *Decoder) {
-	if len(s.values) < d.slots {
-		s.values = make([]pcommon.Value, d.slots)
+// fit empties s and makes it large enough for so many keys.
+func (s *Scratch) fit(slots int) {
+	if len(s.values) < slots {
+		s.values = make([]pcommon.Value, slots)
 	}
 	s.clear()
 }
