@@ -22,6 +22,7 @@ TOOLS     := $(BUILD)/bin
 BUILDER   := $(TOOLS)/builder
 MINIMAL   := $(BUILD)/collector/otelcol-exfil-minimal
 FULL      := dist/otelcol-exfil
+GOFLOW2   := $(BUILD)/goflow2
 # golangci-lint brings some 200 modules and takes minutes to compile the first time, so
 # it is no tool of tools/go.mod. `make lint` uses it where `make tools` put it.
 GOLANGCI_VERSION := v2.15.0
@@ -86,12 +87,23 @@ test: $(MINIMAL) validate-examples ## all tests with -race, the end-to-end test,
 	@EXFIL_COLLECTOR=$(CURDIR)/$(MINIMAL) $(GO) test -count 1 -run RealCollector ./examples/demo \
 		2>&1 | tee $(BUILD)/test.txt
 	@! grep 'no tests to run' $(BUILD)/test.txt
+	@$(MAKE) senders-test 2>&1 | tee -a $(BUILD)/test.txt
 	@# The quality gate plays weeks of traffic; with -race it leaves that out.
 	@$(GO) test -count 1 ./bench/quality 2>&1 | tee -a $(BUILD)/test.txt
 	@$(GO) test -race -timeout 20m -covermode=atomic -coverprofile=$(BUILD)/coverage.txt $(PKGS) \
 		2>&1 | tee -a $(BUILD)/test.txt
 	@$(MAKE) coverage-floor
 	@grep -E '^(ok|FAIL|---)' $(BUILD)/test.txt
+
+.PHONY: senders-test
+senders-test: $(MINIMAL) $(GOFLOW2) ## exfil behind goflow2, in examples/senders
+	@$(GO) -C examples/senders vet ./...
+	@EXFIL_COLLECTOR=$(CURDIR)/$(MINIMAL) GOFLOW2=$(CURDIR)/$(GOFLOW2) $(GO) -C examples/senders test -count 1 ./...
+
+$(GOFLOW2): examples/senders/go.mod examples/senders/go.sum
+	@mkdir -p $(BUILD)
+	$(GO) -C examples/senders build -o $(CURDIR)/$(GOFLOW2) github.com/netsampler/goflow2/v2/cmd/goflow2
+	@touch $(GOFLOW2)
 
 .PHONY: cover
 cover: ## how much of the hand-written code the tests cover, by package
