@@ -27,6 +27,7 @@ func newFactory(c engine.Clock) processor.Factory {
 		metadata.Type,
 		func() component.Config { return config.Default() },
 		processor.WithLogs(f.createLogs, metadata.LogsStability),
+		processor.WithMetrics(f.createMetrics, metadata.MetricsStability),
 	)
 }
 
@@ -38,6 +39,14 @@ func (f *factory) createLogs(_ context.Context, set processor.Settings, cfg comp
 		return nil, err
 	}
 	return &logsProcessor{instance: instance, next: next, passThrough: cfg.(*Config).PassThrough}, nil
+}
+
+func (f *factory) createMetrics(_ context.Context, set processor.Settings, cfg component.Config, next consumer.Metrics) (processor.Metrics, error) {
+	instance, err := f.join(set, cfg, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &metricsProcessor{id: set.ID, instance: instance, next: next, passThrough: cfg.(*Config).PassThrough}, nil
 }
 
 func (f *factory) join(set processor.Settings, cfg component.Config, outlet consumer.Logs) (*engine.Instance, error) {

@@ -7,6 +7,7 @@ import (
 
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otel-exfil/exfil/internal/config"
 	"github.com/otel-exfil/exfil/internal/observer"
@@ -40,6 +41,11 @@ func (i *Instance) Start(ctx context.Context) error {
 // Decode reads the flows of a delivery of logs without counting anything yet. It keeps nothing
 // of ld but strings.
 func (i *Instance) Decode(ld plog.Logs) *observer.Batch { return i.engine.observer.Decode(ld) }
+
+// DecodeMetrics does for a delivery of metrics what Decode does for logs.
+func (i *Instance) DecodeMetrics(md pmetric.Metrics) *observer.Batch {
+	return i.engine.observer.DecodeMetrics(md)
+}
 
 // Commit counts a delivery that the next consumer has taken, and delivers the alerts that it brings,
 // through the instance's own outlet where it has one. That they could not be delivered is no

@@ -41,7 +41,7 @@ func ECS(connections ...Sent) plog.Logs {
 		lr := records.AppendEmpty()
 		lr.SetTimestamp(pcommon.NewTimestampFromTime(c.At))
 		a := lr.Attributes()
-		a.PutStr("source.ip", fmt.Sprintf("10.0.0.%d", 1+i%200))
+		a.PutStr("source.ip", address(i))
 		a.PutInt("source.port", 50_000)
 		a.PutStr("destination.ip", "198.51.100.20")
 		a.PutInt("destination.port", c.Port)
@@ -59,6 +59,9 @@ func ECS(connections ...Sent) plog.Logs {
 	}
 	return ld
 }
+
+// address is that of the i-th connection of a batch, inside.
+func address(i int) string { return fmt.Sprintf("10.0.0.%d", 1+i%200) }
 
 // Connections returns, hour by hour, some days of an office's traffic to a few ports.
 func Connections(days int) [][]Sent {

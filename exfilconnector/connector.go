@@ -1,0 +1,43 @@
+package exfilconnector
+
+import (
+	"context"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/otel-exfil/exfil/internal/engine"
+)
+
+// share is an instance's part in the engine of its configuration, whatever it reads.
+type share struct{ instance *engine.Instance }
+
+// Capabilities says that what comes is only read.
+func (s share) Capabilities() consumer.Capabilities {
+	return consumer.Capabilities{MutatesData: false}
+}
+
+// Start opens the databases and starts the clock, if no other instance has.
+func (s share) Start(ctx context.Context, _ component.Host) error { return s.instance.Start(ctx) }
+
+// Shutdown delivers the alerts that are decided. The first call counts; it may come without Start.
+func (s share) Shutdown(ctx context.Context) error { return s.instance.Shutdown(ctx) }
+
+type logsToLogs struct{ share }
+
+// ConsumeLogs observes ld, which ends here. It never fails: that alerts could not be delivered is no
+// reason to send ld again, for it has been counted.
+func (c *logsToLogs) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
+	c.instance.Commit(ctx, c.instance.Decode(ld))
+	return nil
+}
+
+type metricsToLogs struct{ share }
+
+// ConsumeMetrics observes md, which ends here. It never fails, as ConsumeLogs.
+func (c *metricsToLogs) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
+	c.instance.Commit(ctx, c.instance.DecodeMetrics(md))
+	return nil
+}
