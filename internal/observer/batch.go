@@ -9,9 +9,10 @@ import (
 	"github.com/otel-exfil/exfil/internal/decode"
 	"github.com/otel-exfil/exfil/internal/detector"
 	"github.com/otel-exfil/exfil/internal/flow"
+	"github.com/otel-exfil/exfil/internal/stream"
 )
 
-// Batch is what was read of one delivery of logs, between the moment before the next consumer
+// Batch is what was read of one delivery of logs or metrics, between the moment before the next consumer
 // gets them and the moment after. It belongs to one goroutine at a time, and ends with
 // either Commit or Discard.
 type Batch struct {
@@ -23,14 +24,17 @@ type Batch struct {
 	excepted []int32
 
 	runningTotals bool // some of flows are
-	findings      []detector.Finding
+	// counted are those of flows that counters tell of, in the order of flows.
+	counted  []counted
+	findings []detector.Finding
 
-	read     int64   // log records looked at
+	read     int64   // log records or data points looked at
 	own      int64   // log records that are alerts of our own
-	reasons  []int64 // log records by decode.Reason
+	reasons  []int64 // log records or data points by decode.Reason
 	outcomes []int64 // flows by flow.Outcome
 	repeated int64   // running totals that brought nothing new
 	exempted int64   // flows that an exception kept out
+	points   []int64 // flows of counters that add nothing, by stream.Outcome
 }
 
 // maxKeptFlows bounds the memory that a pooled batch holds on to. A batch that was larger
@@ -41,6 +45,7 @@ func newBatch() *Batch {
 	return &Batch{
 		reasons:  make([]int64, len(decode.Reasons())),
 		outcomes: make([]int64, len(flow.Outcomes())),
+		points:   make([]int64, len(stream.Outcomes())),
 	}
 }
 
@@ -51,9 +56,11 @@ func (b *Batch) reset() {
 	clear(b.findings)
 	b.findings = b.findings[:0]
 	b.runningTotals = false
+	b.counted = b.counted[:0]
 	b.read, b.own, b.repeated, b.exempted = 0, 0, 0, 0
 	clear(b.reasons)
 	clear(b.outcomes)
+	clear(b.points)
 }
 
 // Decode reads the flows of ld without counting anything yet. Call it before ld is handed on:

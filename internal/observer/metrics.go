@@ -1,11 +1,37 @@
 package observer
 
 import (
+	"slices"
+	"time"
+
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
+	"github.com/otel-exfil/exfil/internal/config"
 	"github.com/otel-exfil/exfil/internal/decode"
 	"github.com/otel-exfil/exfil/internal/flow"
+	"github.com/otel-exfil/exfil/internal/stream"
 )
+
+// leastGap is how long a cumulative stream may be silent at least. Counters are exported every
+// minute or so, and an export may be tried for some minutes.
+const leastGap = 15 * time.Minute
+
+// newStreams makes the memory of a configuration's counters. What a stream adds after
+// it was silent for longer than the shortest window may belong to another window.
+func newStreams(cfg *config.Config, now time.Time) *stream.Streams {
+	return stream.New(stream.Options{
+		Limit:   stream.MaxStreams,
+		Gap:     max(leastGap, slices.Min(cfg.Windows)),
+		Skew:    cfg.MaxClockSkew,
+		Created: now,
+	})
+}
+
+// counted is a flow whose bytes a counter tells.
+type counted struct {
+	stream.Point
+	flow int // index in Batch.flows
+}
 
 // DecodeMetrics reads the flows of md as Decode does those of logs: nothing is counted until Commit, and
 // Discard forgets. So a batch that is refused and sent again counts once. It takes no lock and
@@ -48,8 +74,32 @@ func (o *Observer) decodePoint(b *Batch, p pmetric.NumberDataPoint) {
 	var r flow.Record
 	at, reason := o.decoder.Point(&b.scratch, p, &r)
 	b.reasons[reason]++
-	if reason != decode.Accepted || at.Cumulative {
+	if reason != decode.Accepted {
 		return
 	}
-	o.resolve(b, &r)
+	n := len(b.flows)
+	if o.resolve(b, &r); len(b.flows) > n {
+		b.counted = append(b.counted, counted{at, n})
+	}
+}
+
+// openStreams tells the memory of streams of the times in the first batch of counters.
+func (o *Observer) openStreams(b *Batch) {
+	oldest, newest := b.counted[0].Time, b.counted[0].Time
+	for i := range b.counted {
+		oldest, newest = min(oldest, b.counted[i].Time), max(newest, b.counted[i].Time)
+	}
+	o.streams.Open(oldest, newest)
+}
+
+// increment replaces what a counter's flow carries by the bytes that it adds, and says whether
+// it adds any.
+func (o *Observer) increment(b *Batch, c *counted, now time.Time) bool {
+	added, outcome := o.streams.Advance(&c.Point, now)
+	if outcome != stream.Added {
+		b.points[outcome]++
+		return false
+	}
+	b.flows[c.flow].Bytes = added
+	return true
 }

@@ -1,5 +1,5 @@
-// Package observer conducts the way of the data from log records to alerts: decode, scope,
-// exceptions, place, running totals, detector, gate, alert. The processor and the
+// Package observer conducts the way of the data from log records and metrics to alerts: decode, scope,
+// exceptions, place, running totals, streams of counters, detector, gate, alert. The processor and the
 // connector share it. It starts no pipeline and owns no timer: its callers say when a batch
 // was delivered and when time has passed.
 package observer
@@ -21,6 +21,7 @@ import (
 	"github.com/otel-exfil/exfil/internal/flow"
 	"github.com/otel-exfil/exfil/internal/geo"
 	"github.com/otel-exfil/exfil/internal/rule"
+	"github.com/otel-exfil/exfil/internal/stream"
 )
 
 // Settings are what an observer needs beside its configuration.
@@ -47,9 +48,10 @@ type Observer struct {
 	batches  sync.Pool // *Batch
 
 	hasExceptions bool
-	admission     sync.Mutex // guards Admit of exceptions, and totals
+	admission     sync.Mutex // guards Admit of exceptions, totals and streams
 	exceptions    *rule.Exceptions
 	totals        *totals
+	streams       *stream.Streams
 
 	checking sync.Mutex // guards health
 	health   health
@@ -90,6 +92,7 @@ func New(cfg *config.Config, s Settings) (*Observer, error) {
 		hasExceptions: len(cfg.Exceptions) > 0,
 		exceptions:    exceptions,
 		totals:        newTotals(maxSeries),
+		streams:       newStreams(cfg, s.Now()),
 		health:        health{lasts: cfg.WarmUp},
 		places: geo.Options{
 			Database:       cfg.Geo.Database,
@@ -140,7 +143,7 @@ func (o *Observer) asn(addr netip.Addr) (uint32, string, bool) {
 // brings. The batch is the observer's again.
 func (o *Observer) Commit(b *Batch) {
 	now := o.now()
-	if b.runningTotals || len(b.excepted) > 0 {
+	if b.runningTotals || len(b.counted) > 0 || len(b.excepted) > 0 {
 		o.admit(b, now)
 	}
 	o.counts.add(b)
@@ -157,22 +160,32 @@ func (o *Observer) Discard(b *Batch) {
 }
 
 func (o *Observer) release(b *Batch) {
-	if cap(b.flows) > maxKeptFlows || cap(b.records) > maxKeptFlows {
+	if cap(b.flows) > maxKeptFlows || cap(b.records) > maxKeptFlows || cap(b.counted) > maxKeptFlows {
 		return
 	}
 	b.reset()
 	o.batches.Put(b)
 }
 
-// admit turns running totals into increments and takes out what is excepted. Both remember what
-// they have counted, which is why they wait for the delivery.
+// admit turns running totals and counters into increments and takes out what is excepted. All remember
+// what they have counted, which is why they wait for the delivery.
 func (o *Observer) admit(b *Batch, now time.Time) {
 	o.admission.Lock()
 	defer o.admission.Unlock()
 	o.totals.age(now)
-	kept := b.flows[:0]
+	if len(b.counted) > 0 {
+		o.openStreams(b)
+	}
+	kept, left := b.flows[:0], b.counted
 	for i := range b.flows {
 		f := &b.flows[i]
+		if len(left) > 0 && left[0].flow == i {
+			c := &left[0]
+			left = left[1:]
+			if !o.increment(b, c, now) {
+				continue
+			}
+		}
 		if f.Total != 0 {
 			if f.Bytes = o.totals.advance(f); f.Bytes == 0 {
 				b.repeated++
@@ -241,7 +254,7 @@ func (o *Observer) Stats() Stats {
 		entities[rule] = int64(n)
 	}
 	o.admission.Lock()
-	series := o.totals.size()
+	series, streams := o.totals.size(), o.streams.Stats()
 	o.admission.Unlock()
 	return Stats{
 		Records:       o.counts.records(),
@@ -251,6 +264,7 @@ func (o *Observer) Stats() Stats {
 		Detector:      watched,
 		Entities:      entities,
 		RunningTotals: int64(series),
+		Streams:       streams,
 		Alerts:        byRule,
 		Suppressed:    suppressed,
 		Pending:       o.pending.waiting.Load(),

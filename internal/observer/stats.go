@@ -7,6 +7,7 @@ import (
 	"github.com/otel-exfil/exfil/internal/decode"
 	"github.com/otel-exfil/exfil/internal/detector"
 	"github.com/otel-exfil/exfil/internal/flow"
+	"github.com/otel-exfil/exfil/internal/stream"
 )
 
 // Outcomes of an observer's own, beside those of decode.Reason and flow.Outcome.
@@ -15,20 +16,21 @@ const (
 	OwnAlert = "own_alert"
 	// Excepted is the outcome of a flow that an exception keeps out of the baselines.
 	Excepted = "excepted"
-	// Repeated is the outcome of a flow whose running total brings nothing new.
+	// Repeated is the outcome of a flow whose running total or counter brings nothing new.
 	Repeated = "repeated"
 )
 
 // Stats is what an observer did since it was made, and how it is now.
 type Stats struct {
-	Records map[string]int64 // delivered log records, by outcome
-	Refused int64            // log records that the next consumer refused
+	Records map[string]int64 // delivered log records and data points, by outcome
+	Refused int64            // log records and data points that the next consumer refused
 	Flows   map[string]int64 // flows read, by outcome; "leaves" are those that the detector got
 	Bytes   int64            // bytes of those
 
 	Detector      detector.Stats
 	Entities      map[string]int64 // entities watched, by rule
 	RunningTotals int64            // connections remembered whose bytes come as running totals
+	Streams       stream.Stats     // streams of counters
 
 	Alerts     map[string]int64 // alerts decided, by rule; updates included
 	Suppressed int64            // findings held back
@@ -40,6 +42,7 @@ type Stats struct {
 type counters struct {
 	reasons  []atomic.Int64 // by decode.Reason
 	outcomes []atomic.Int64 // by flow.Outcome
+	points   []atomic.Int64 // by stream.Outcome
 	own      atomic.Int64
 	refused  atomic.Int64
 	excepted atomic.Int64
@@ -51,14 +54,19 @@ func newCounters() counters {
 	return counters{
 		reasons:  make([]atomic.Int64, len(decode.Reasons())),
 		outcomes: make([]atomic.Int64, len(flow.Outcomes())),
+		points:   make([]atomic.Int64, len(stream.Outcomes())),
 	}
 }
 
 // add counts what was read of a delivered batch, and the flows left after admission.
 func (c *counters) add(b *Batch) {
 	b.outcomes[flow.Leaves] -= b.repeated + b.exempted
+	for _, n := range b.points {
+		b.outcomes[flow.Leaves] -= n
+	}
 	addEach(c.reasons, b.reasons)
 	addEach(c.outcomes, b.outcomes)
+	addEach(c.points, b.points)
 	c.own.Add(b.own)
 	c.repeated.Add(b.repeated)
 	c.excepted.Add(b.exempted)
@@ -96,9 +104,12 @@ func (c *counters) records() map[string]int64 {
 }
 
 func (c *counters) flows() map[string]int64 {
-	byOutcome := map[string]int64{Excepted: c.excepted.Load(), Repeated: c.repeated.Load()}
+	byOutcome := map[string]int64{Excepted: c.excepted.Load(), Repeated: c.repeated.Load() + c.points[stream.Unchanged].Load()}
 	for _, outcome := range flow.Outcomes() {
 		byOutcome[outcome.String()] = c.outcomes[outcome].Load()
+	}
+	for _, outcome := range stream.Outcomes()[stream.First:] {
+		byOutcome[outcome.String()] = c.points[outcome].Load()
 	}
 	return byOutcome
 }

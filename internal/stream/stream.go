@@ -1,0 +1,188 @@
+package stream
+
+import "time"
+
+// MaxStreams is a limit that suits most: a million streams of each temporality, which take
+// about 60 MB if they are cumulative and 100 MB if they are delta.
+const MaxStreams = 1_000_000
+
+// maxIncrement bounds what one point may add, in bytes; more is a broken counter.
+const maxIncrement = 1 << 50
+
+// Options say how streams are judged.
+type Options struct {
+	// Limit is how many streams of each temporality are remembered. Beyond that, the one that was
+	// silent for the longest time is forgotten.
+	Limit int
+	// Gap is how long a cumulative stream may be silent. What its next point adds after that may
+	// have been sent at any time in between, and is not counted.
+	Gap time.Duration
+	// Skew is how far in the future a point may be, by the clock.
+	Skew time.Duration
+	// Created is when the observation began, by the clock.
+	Created time.Time
+}
+
+// Streams tells what data points add. It is not safe for concurrent use.
+//
+// Of a cumulative stream counts the difference to the point before. Where its total falls, or its
+// start has moved past the point before, the sender began anew and the whole total counts. The first
+// point of a stream counts nothing, for its total may have been sent long ago, unless the
+// stream began within the observation, by its start, before the point was taken: a start at
+// the time of the point itself means, by OpenTelemetry's data model, that the sender does not know it.
+//
+// Of a delta stream counts each point once. The three newest are remembered, so
+// that neither what is exported twice counts twice, nor is lost what another point has overtaken.
+type Streams struct {
+	gap, skew  int64
+	created    int64
+	opened     bool
+	cumulative *table[total]
+	delta      *table[recent]
+	// horizon is the time before which streams may have begun without being counted, or may have been
+	// counted and forgotten, nanoseconds since the epoch.
+	horizon int64
+	resets  int64
+}
+
+// total is what is remembered of a cumulative stream: its newest point.
+type total struct {
+	time, start, bytes int64
+}
+
+// recent is what is remembered of a delta stream: its newest points, the newest first. An empty place
+// has the time 0.
+type recent [3]struct{ time, bytes int64 }
+
+// New returns the memory of streams, empty.
+func New(o Options) *Streams {
+	return &Streams{
+		gap:        int64(o.Gap),
+		skew:       int64(o.Skew),
+		created:    o.Created.UnixNano(),
+		horizon:    o.Created.UnixNano(),
+		cumulative: newTable[total](o.Limit),
+		delta:      newTable[recent](o.Limit),
+	}
+}
+
+// Open tells when the points of the first batch were taken, before any of them is counted; later
+// calls do nothing. Points that all are older than the observation itself are history that is read
+// again: then the observation begins with the oldest of them.
+func (s *Streams) Open(oldest, newest int64) {
+	if !s.opened && newest < s.created {
+		s.horizon = oldest
+	}
+	s.opened = true
+}
+
+// Advance takes a point into account that came at the clock's time now, and returns
+// the bytes that it adds.
+func (s *Streams) Advance(p *Point, now time.Time) (added int64, o Outcome) {
+	future := p.Time > now.UnixNano()+s.skew
+	if !p.Cumulative {
+		if future {
+			return outcome(p.Bytes) // it must not become the newest; the detector refuses it
+		}
+		return s.advanceDelta(p)
+	}
+	if future {
+		return 0, Future
+	}
+	t := s.cumulative.find(p.ID)
+	if t == nil {
+		return s.first(p)
+	}
+	return s.advanceTotal(t, p)
+}
+
+// outcome judges an increment.
+func outcome(bytes int64) (int64, Outcome) {
+	switch {
+	case bytes == 0:
+		return 0, Unchanged
+	case bytes > maxIncrement:
+		return 0, Implausible
+	}
+	return bytes, Added
+}
+
+func (s *Streams) first(p *Point) (int64, Outcome) {
+	// Judged before room is made: that may move the horizon.
+	inTime := p.Start != 0 && p.Start >= s.horizon && p.Start < p.Time
+	t, forgotten, full := s.cumulative.add(p.ID)
+	*t = total{p.Time, p.Start, p.Bytes}
+	if full {
+		// The forgotten stream began before its last point. If it comes again, it must not count anew.
+		s.horizon = max(s.horizon, forgotten.time+1)
+	}
+	if !inTime {
+		return 0, First
+	}
+	return outcome(p.Bytes)
+}
+
+func (s *Streams) advanceTotal(t *total, p *Point) (int64, Outcome) {
+	switch {
+	case p.Time == t.time:
+		return 0, Duplicate
+	case p.Time < t.time:
+		return 0, OutOfOrder
+	}
+	before := *t
+	*t = total{p.Time, p.Start, p.Bytes}
+	since := before.time
+	// A start that moves by less is the same sender's that reckons it anew each time.
+	anew := p.Start > before.start && p.Start >= before.time && p.Start < p.Time
+	if anew {
+		since = p.Start
+	}
+	fell := p.Bytes < before.bytes
+	if anew || fell {
+		s.resets++
+		before.bytes = 0
+	}
+	if p.Time-since > s.gap {
+		return 0, Stale
+	}
+	return outcome(p.Bytes - before.bytes)
+}
+
+func (s *Streams) advanceDelta(p *Point) (int64, Outcome) {
+	points := s.delta.find(p.ID)
+	if points == nil {
+		points, _, _ = s.delta.add(p.ID)
+	}
+	place := 0
+	for ; place < len(points); place++ {
+		at := points[place]
+		if at.time == p.Time && at.bytes == p.Bytes {
+			return 0, Duplicate
+		}
+		if at.time < p.Time {
+			break
+		}
+	}
+	if place == len(points) {
+		return 0, OutOfOrder
+	}
+	copy(points[place+1:], points[place:])
+	points[place].time, points[place].bytes = p.Time, p.Bytes
+	return outcome(p.Bytes)
+}
+
+// Stats is how the memory of streams is.
+type Stats struct {
+	Streams int64 // remembered
+	Evicted int64 // forgotten to make room
+	Resets  int64 // times that a cumulative stream began anew
+}
+
+// Stats reports how the memory is now.
+func (s *Streams) Stats() Stats {
+	return Stats{
+		Streams: int64(s.cumulative.len() + s.delta.len()),
+		Evicted: s.cumulative.evicted + s.delta.evicted,
+		Resets:  s.resets,
+	}
+}
