@@ -87,7 +87,7 @@ func TestATheftInLogsLeavesNothingButAlerts(t *testing.T) {
 }
 
 func TestATheftInMetricsAlerts(t *testing.T) {
-	for name, meter := range map[string]*enginetest.Meter{"increases": {}} {
+	for name, meter := range map[string]*enginetest.Meter{"increases": {}, "running totals": {Cumulative: true}} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, quick())
 			for _, hour := range enginetest.Connections(3) {
