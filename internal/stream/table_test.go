@@ -1,0 +1,149 @@
+package stream
+
+import (
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The table does at every step what a list in order of use does, written down plainly.
+func TestTheTableForgetsInOrderOfUse(t *testing.T) {
+	const limit = 50
+	random := rand.New(rand.NewPCG(1, 2))
+	table := newTable[int](limit)
+	var used []uint64 // the newest last
+	for step := range 20_000 {
+		id := random.Uint64N(90)
+		at := slices.Index(used, id)
+		state := table.find(id)
+		require.Equal(t, at >= 0, state != nil, "step %d: stream %d", step, id)
+		if state != nil {
+			require.EqualValues(t, id, *state)
+			used = append(slices.Delete(used, at, at+1), id)
+			continue
+		}
+		state, forgotten, full := table.add(id)
+		require.Zero(t, *state)
+		*state = int(id)
+		require.Equal(t, len(used) == limit, full)
+		if full {
+			require.EqualValues(t, used[0], forgotten, "step %d", step)
+			used = used[1:]
+		}
+		used = append(used, id)
+		require.Len(t, used, table.len())
+	}
+}
+
+func TestIdentitiesThatDifferLittleDoNotShareBuckets(t *testing.T) {
+	for _, shift := range []int{0, 20, 44} {
+		table := newTable[int](1 << 16)
+		for i := range uint64(1 << 16) {
+			table.add(i << shift)
+		}
+		longest := 0
+		for _, head := range table.heads {
+			n := 0
+			for i := head; i != 0; i = table.at(i).next {
+				n++
+			}
+			longest = max(longest, n)
+		}
+		assert.LessOrEqual(t, longest, 64, "shifted by %d", shift)
+	}
+}
+
+// million is a memory that a million streams of one temporality have filled.
+func million(cumulative bool) *Streams {
+	s := New(Options{Limit: MaxStreams, Gap: time.Hour})
+	for id := range uint64(MaxStreams) {
+		s.Advance(&Point{ID: spread(id), Start: 1, Time: 2, Bytes: 5, Cumulative: cumulative}, time.Unix(10, 0))
+	}
+	return s
+}
+
+// spread makes an identity that looks like a hash.
+func spread(i uint64) uint64 { return rand.New(rand.NewPCG(i, 3)).Uint64() }
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+func TestAMillionStreamsTakeAHundredBytesEach(t *testing.T) {
+	for name, cumulative := range map[string]bool{"cumulative": true, "delta": false} {
+		before := heap()
+		s := million(cumulative)
+		each := float64(heap()-before) / MaxStreams
+		t.Logf("%s: %.1f bytes a stream", name, each)
+		assert.Less(t, each, 100.0, name)
+
+		// Another million come and go, and take no more.
+		for id := range uint64(MaxStreams) {
+			s.Advance(&Point{ID: spread(MaxStreams + id), Start: 1, Time: 3, Bytes: 5, Cumulative: cumulative}, time.Unix(10, 0))
+		}
+		assert.Equal(t, Stats{Streams: MaxStreams, Evicted: MaxStreams}, s.Stats(), name)
+		assert.Less(t, float64(heap()-before)/MaxStreams, each+1, name)
+		runtime.KeepAlive(s)
+	}
+}
+
+func TestKnownStreamsAndForgottenOnesPlacesCostNoAllocation(t *testing.T) {
+	for name, cumulative := range map[string]bool{"cumulative": true, "delta": false} {
+		s := New(Options{Limit: 1000, Gap: time.Hour})
+		id, at := uint64(0), int64(2)
+		advance := func() {
+			at++
+			for range 100 {
+				id++
+				s.Advance(&Point{ID: id % 1500, Time: at, Bytes: at, Cumulative: cumulative}, time.Unix(10, 0))
+			}
+		}
+		for range 100 {
+			advance()
+		}
+		assert.Zero(t, testing.AllocsPerRun(100, advance), name)
+	}
+}
+
+// BenchmarkAdvance is the next export of a million streams, in the order of the one before and
+// in none.
+func BenchmarkAdvance(b *testing.B) {
+	for name, cumulative := range map[string]bool{"cumulative": true, "delta": false} {
+		before := heap()
+		s := million(cumulative)
+		each := float64(heap()-before) / MaxStreams
+		inOrder := make([]uint64, MaxStreams)
+		for i := range inOrder {
+			inOrder[i] = spread(uint64(i))
+		}
+		shuffled := slices.Clone(inOrder)
+		rand.New(rand.NewPCG(1, 1)).Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+		at := int64(2)
+		for _, order := range []struct {
+			name string
+			ids  []uint64
+		}{{"in_order", inOrder}, {"shuffled", shuffled}} {
+			b.Run(name+"/"+order.name, func(b *testing.B) {
+				b.ReportAllocs()
+				i, now := 0, time.Unix(10, 0)
+				for b.Loop() {
+					if i == 0 {
+						at++
+					}
+					s.Advance(&Point{ID: order.ids[i], Start: 1, Time: at, Bytes: 5 * at, Cumulative: cumulative}, now)
+					i = (i + 1) % MaxStreams
+				}
+				b.ReportMetric(each, "B/stream")
+			})
+			at += 1000
+		}
+	}
+}
