@@ -87,6 +87,9 @@ test: $(MINIMAL) validate-examples ## all tests with -race, the end-to-end test,
 	@EXFIL_COLLECTOR=$(CURDIR)/$(MINIMAL) $(GO) test -count 1 -run RealCollector ./examples/demo \
 		2>&1 | tee $(BUILD)/test.txt
 	@! grep 'no tests to run' $(BUILD)/test.txt
+	@# A Prometheus exporter is in the large collector only, and tested where that was built.
+	@EXFIL_COLLECTOR=$(CURDIR)/$(MINIMAL) EXFIL_COLLECTOR_FULL=$(addprefix $(CURDIR)/,$(wildcard $(FULL))) \
+		$(GO) test -count 1 ./internal/e2e 2>&1 | tee -a $(BUILD)/test.txt
 	@$(MAKE) senders-test 2>&1 | tee -a $(BUILD)/test.txt
 	@# The quality gate plays weeks of traffic; with -race it leaves that out.
 	@$(GO) test -count 1 ./bench/quality 2>&1 | tee -a $(BUILD)/test.txt
