@@ -64,6 +64,11 @@ func (f *factory) join(set connector.Settings, cfg component.Config, next consum
 	if cfg.(*Config).PassThrough {
 		return share{}, ErrPassThrough
 	}
-	instance, err := f.engines.Join(engine.Settings{TelemetrySettings: set.TelemetrySettings, Version: set.BuildInfo.Version}, cfg.(*Config), next)
+	instance, err := f.engines.Join(engine.Settings{
+		TelemetrySettings: set.TelemetrySettings,
+		ID:                set.ID,
+		Kind:              component.KindConnector,
+		Version:           set.BuildInfo.Version,
+	}, cfg.(*Config), next)
 	return share{instance}, err
 }

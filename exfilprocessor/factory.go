@@ -50,5 +50,10 @@ func (f *factory) createMetrics(_ context.Context, set processor.Settings, cfg c
 }
 
 func (f *factory) join(set processor.Settings, cfg component.Config, outlet consumer.Logs) (*engine.Instance, error) {
-	return f.engines.Join(engine.Settings{TelemetrySettings: set.TelemetrySettings, Version: set.BuildInfo.Version}, cfg.(*Config), outlet)
+	return f.engines.Join(engine.Settings{
+		TelemetrySettings: set.TelemetrySettings,
+		ID:                set.ID,
+		Kind:              component.KindProcessor,
+		Version:           set.BuildInfo.Version,
+	}, cfg.(*Config), outlet)
 }

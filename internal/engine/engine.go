@@ -49,7 +49,7 @@ func newEngine(set Settings, cfg *config.Config, c Clock) (*engine, error) {
 		observer: o,
 		clock:    c,
 	}
-	if e.telemetry, err = newTelemetry(set.TelemetrySettings, e, c.Now); err != nil {
+	if e.telemetry, err = newTelemetry(set, e, c.Now); err != nil {
 		return nil, fmt.Errorf("telemetry: %w", err)
 	}
 	return e, nil

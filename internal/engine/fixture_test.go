@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/plog"
@@ -61,7 +62,12 @@ func settled(t *testing.T) *world {
 }
 
 func (w *world) settings() engine.Settings {
-	set := engine.Settings{TelemetrySettings: w.telemetry.NewTelemetrySettings(), Version: "1.2.3"}
+	set := engine.Settings{
+		TelemetrySettings: w.telemetry.NewTelemetrySettings(),
+		ID:                component.MustNewIDWithName("exfil", "office"),
+		Kind:              component.KindConnector,
+		Version:           "1.2.3",
+	}
 	set.Logger = w.logger
 	return set
 }

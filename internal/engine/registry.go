@@ -12,6 +12,8 @@ import (
 // Settings are what an engine needs beside its configuration.
 type Settings struct {
 	component.TelemetrySettings
+	ID      component.ID
+	Kind    component.Kind
 	Version string // of the collector, named in alerts
 }
 

@@ -3,9 +3,9 @@ package engine
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
-	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
@@ -14,17 +14,26 @@ import (
 )
 
 // newTelemetry registers what metadata.yaml describes. Everything is read from the observer's
-// counts when it is asked for, so that no record pays for it.
-func newTelemetry(set component.TelemetrySettings, e *engine, now func() time.Time) (*metadata.TelemetryBuilder, error) {
-	t, err := metadata.NewTelemetryBuilder(set)
+// counts when it is asked for, so that no record pays for it. All of it names the component: a collector
+// may have several, and would add up or overwrite what they tell under one name.
+func newTelemetry(set Settings, e *engine, now func() time.Time) (*metadata.TelemetryBuilder, error) {
+	t, err := metadata.NewTelemetryBuilder(set.TelemetrySettings)
 	if err != nil {
 		return nil, err
 	}
 	o := e.observer
+	own := []attribute.KeyValue{
+		attribute.String("otelcol.component.id", set.ID.String()),
+		attribute.String("otelcol.component.kind", strings.ToLower(set.Kind.String())),
+	}
+	common := metric.WithAttributeSet(attribute.NewSet(own...))
+	with := func(key, value string) metric.MeasurementOption {
+		return metric.WithAttributes(append(own[:len(own):len(own)], attribute.String(key, value))...)
+	}
 	stat := func(read func(s *observer.Stats) int64) metric.Int64Callback {
 		return func(_ context.Context, to metric.Int64Observer) error {
 			s := o.Stats()
-			to.Observe(read(&s))
+			to.Observe(read(&s), common)
 			return nil
 		}
 	}
@@ -32,7 +41,7 @@ func newTelemetry(set component.TelemetrySettings, e *engine, now func() time.Ti
 		return func(_ context.Context, to metric.Int64Observer) error {
 			s := o.Stats()
 			for value, n := range read(&s) {
-				to.Observe(n, metric.WithAttributes(attribute.String(key, value)))
+				to.Observe(n, with(key, value))
 			}
 			return nil
 		}
@@ -49,11 +58,14 @@ func newTelemetry(set component.TelemetrySettings, e *engine, now func() time.Ti
 		t.RegisterExfilEvictedEntitiesCallback(stat(func(s *observer.Stats) int64 { return s.Detector.Evicted })),
 		t.RegisterExfilWindowsClosedCallback(stat(func(s *observer.Stats) int64 { return s.Detector.WindowsClosed })),
 		t.RegisterExfilRunningTotalsCallback(stat(func(s *observer.Stats) int64 { return s.RunningTotals })),
+		t.RegisterExfilStreamsCallback(stat(func(s *observer.Stats) int64 { return s.Streams.Streams })),
+		t.RegisterExfilEvictedStreamsCallback(stat(func(s *observer.Stats) int64 { return s.Streams.Evicted })),
+		t.RegisterExfilStreamResetsCallback(stat(func(s *observer.Stats) int64 { return s.Streams.Resets })),
 		t.RegisterExfilSuppressedAlertsCallback(stat(func(s *observer.Stats) int64 { return s.Suppressed })),
 		t.RegisterExfilPendingAlertsCallback(stat(func(s *observer.Stats) int64 { return s.Pending })),
 		t.RegisterExfilDroppedAlertsCallback(stat(func(s *observer.Stats) int64 { return s.Dropped })),
 		t.RegisterExfilFailedEmissionsCallback(func(_ context.Context, to metric.Int64Observer) error {
-			to.Observe(e.failures.Load())
+			to.Observe(e.failures.Load(), common)
 			return nil
 		}),
 	)
@@ -61,13 +73,13 @@ func newTelemetry(set component.TelemetrySettings, e *engine, now func() time.Ti
 		t.RegisterExfilWatermarkLagCallback(func(_ context.Context, to metric.Float64Observer) error {
 			s := o.Stats()
 			if !s.Detector.Newest.IsZero() {
-				to.Observe(now().Sub(s.Detector.Newest).Seconds())
+				to.Observe(now().Sub(s.Detector.Newest).Seconds(), common)
 			}
 			return nil
 		}),
 		t.RegisterExfilGeoDatabaseAgeCallback(func(_ context.Context, to metric.Float64Observer) error {
 			for _, d := range o.Databases() {
-				to.Observe(now().Sub(d.Built).Seconds(), metric.WithAttributes(attribute.String("database", d.Key)))
+				to.Observe(now().Sub(d.Built).Seconds(), with("database", d.Key))
 			}
 			return nil
 		}),

@@ -6,25 +6,33 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 
+	"github.com/otel-exfil/exfil/internal/engine"
 	"github.com/otel-exfil/exfil/internal/engine/enginetest"
 	"github.com/otel-exfil/exfil/internal/engine/internal/metadatatest"
 	"github.com/otel-exfil/exfil/internal/rule"
 )
 
-// point is a data point of one attribute.
+// office is how the component is named in all that is told of it.
+var office = []attribute.KeyValue{
+	attribute.String("otelcol.component.id", "exfil/office"),
+	attribute.String("otelcol.component.kind", "connector"),
+}
+
+// point is a data point of one attribute of its own.
 func point(key, value string, n int64) metricdata.DataPoint[int64] {
-	return metricdata.DataPoint[int64]{Attributes: attribute.NewSet(attribute.String(key, value)), Value: n}
+	return metricdata.DataPoint[int64]{Attributes: attribute.NewSet(append(office[:2:2], attribute.String(key, value))...), Value: n}
 }
 
 func single(n int64) []metricdata.DataPoint[int64] {
-	return []metricdata.DataPoint[int64]{{Value: n}}
+	return []metricdata.DataPoint[int64]{{Attributes: attribute.NewSet(office...), Value: n}}
 }
 
-// nonZero returns the points of a sum that are not 0, by their only attribute's value.
+// nonZero returns the points of a sum that are not 0, by their outcome.
 func nonZero(t *testing.T, w *world, name string) map[string]int64 {
 	t.Helper()
 	m, err := w.telemetry.GetMetric(name)
@@ -32,7 +40,8 @@ func nonZero(t *testing.T, w *world, name string) map[string]int64 {
 	points := map[string]int64{}
 	for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
 		if p.Value != 0 {
-			points[p.Attributes.ToSlice()[0].Value.AsString()] = p.Value
+			outcome, _ := p.Attributes.Value("outcome")
+			points[outcome.AsString()] = p.Value
 		}
 	}
 	return points
@@ -90,7 +99,7 @@ func TestTelemetryTellsWhatHappened(t *testing.T) {
 
 	lag := w.clock.Now().Sub(enginetest.AfterDays(3))
 	metadatatest.AssertEqualExfilWatermarkLag(t, w.telemetry,
-		[]metricdata.DataPoint[float64]{{Value: lag.Seconds()}}, metricdatatest.IgnoreTimestamp())
+		[]metricdata.DataPoint[float64]{{Attributes: attribute.NewSet(office...), Value: lag.Seconds()}}, metricdatatest.IgnoreTimestamp())
 
 	w.next.Set(func(d *enginetest.Downstream) { d.RefuseAlerts = nil })
 	w.shutdown()
@@ -108,5 +117,32 @@ func TestTheAgeOfTheDatabaseIsTold(t *testing.T) {
 	assert.Equal(t, "geo.database", name.AsString())
 	built := w.clock.Now().Add(-time.Duration(points[0].Value * float64(time.Second)))
 	assert.Greater(t, built.Year(), 2020)
+	w.shutdown()
+}
+
+func TestStreamsOfMetricsAreTold(t *testing.T) {
+	w := newWorld(t, enginetest.Quick())
+	meter := enginetest.Meter{Cumulative: true}
+	w.instance.Commit(t.Context(), w.instance.DecodeMetrics(meter.Export(enginetest.Connections(1)[0]...)))
+	metadatatest.AssertEqualExfilStreams(t, w.telemetry, single(8), metricdatatest.IgnoreTimestamp())
+	metadatatest.AssertEqualExfilStreamResets(t, w.telemetry, single(0), metricdatatest.IgnoreTimestamp())
+	metadatatest.AssertEqualExfilEvictedStreams(t, w.telemetry, single(0), metricdatatest.IgnoreTimestamp())
+	w.shutdown()
+}
+
+// Two components in one collector share its meter.
+func TestComponentsTellApart(t *testing.T) {
+	w := newWorld(t, enginetest.Quick())
+	set := w.settings()
+	set.Kind = component.KindProcessor
+	other, err := engine.NewRegistry(w.clock).Join(set, enginetest.Quick(), w.next)
+	require.NoError(t, err)
+	w.start(other)
+	w.consume(enginetest.ECS(enginetest.Theft(0)))
+	metadatatest.AssertEqualExfilBytes(t, w.telemetry, []metricdata.DataPoint[int64]{
+		single(800_000_000)[0],
+		{Attributes: attribute.NewSet(office[0], attribute.String("otelcol.component.kind", "processor"))},
+	}, metricdatatest.IgnoreTimestamp())
+	w.leave(other)
 	w.shutdown()
 }

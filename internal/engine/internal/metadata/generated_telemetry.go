@@ -33,6 +33,7 @@ type TelemetryBuilder struct {
 	ExfilDroppedAlerts    metric.Int64ObservableCounter
 	ExfilEntities         metric.Int64ObservableGauge
 	ExfilEvictedEntities  metric.Int64ObservableCounter
+	ExfilEvictedStreams   metric.Int64ObservableCounter
 	ExfilFailedEmissions  metric.Int64ObservableCounter
 	ExfilFlows            metric.Int64ObservableCounter
 	ExfilFutureFlows      metric.Int64ObservableCounter
@@ -42,6 +43,8 @@ type TelemetryBuilder struct {
 	ExfilRecords          metric.Int64ObservableCounter
 	ExfilRefusedRecords   metric.Int64ObservableCounter
 	ExfilRunningTotals    metric.Int64ObservableGauge
+	ExfilStreamResets     metric.Int64ObservableCounter
+	ExfilStreams          metric.Int64ObservableGauge
 	ExfilSuppressedAlerts metric.Int64ObservableCounter
 	ExfilWatermarkLag     metric.Float64ObservableGauge
 	ExfilWindowsClosed    metric.Int64ObservableCounter
@@ -124,6 +127,21 @@ func (builder *TelemetryBuilder) RegisterExfilEvictedEntitiesCallback(cb metric.
 		cb(ctx, &observerInt64{inst: builder.ExfilEvictedEntities, obs: o})
 		return nil
 	}, builder.ExfilEvictedEntities)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExfilEvictedStreamsCallback sets callback for observable ExfilEvictedStreams metric.
+func (builder *TelemetryBuilder) RegisterExfilEvictedStreamsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExfilEvictedStreams, obs: o})
+		return nil
+	}, builder.ExfilEvictedStreams)
 	if err != nil {
 		return err
 	}
@@ -268,6 +286,36 @@ func (builder *TelemetryBuilder) RegisterExfilRunningTotalsCallback(cb metric.In
 	return nil
 }
 
+// RegisterExfilStreamResetsCallback sets callback for observable ExfilStreamResets metric.
+func (builder *TelemetryBuilder) RegisterExfilStreamResetsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExfilStreamResets, obs: o})
+		return nil
+	}, builder.ExfilStreamResets)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExfilStreamsCallback sets callback for observable ExfilStreams metric.
+func (builder *TelemetryBuilder) RegisterExfilStreamsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExfilStreams, obs: o})
+		return nil
+	}, builder.ExfilStreams)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 // RegisterExfilSuppressedAlertsCallback sets callback for observable ExfilSuppressedAlerts metric.
 func (builder *TelemetryBuilder) RegisterExfilSuppressedAlertsCallback(cb metric.Int64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
@@ -381,6 +429,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{entity}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ExfilEvictedStreams, err = builder.meter.Int64ObservableCounter(
+		"otelcol_exfil_evicted_streams",
+		metric.WithDescription("Streams of counters forgotten to make room for others. [Alpha]"),
+		metric.WithUnit("{stream}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ExfilFailedEmissions, err = builder.meter.Int64ObservableCounter(
 		"otelcol_exfil_failed_emissions",
 		metric.WithDescription("Times that the next consumer refused alerts, which are then tried again. [Alpha]"),
@@ -419,13 +473,13 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ExfilRecords, err = builder.meter.Int64ObservableCounter(
 		"otelcol_exfil_records",
-		metric.WithDescription("Records delivered, by what became of them when they were read as flows. [Alpha]"),
+		metric.WithDescription("Log records and data points delivered, by what became of them when they were read as flows. [Alpha]"),
 		metric.WithUnit("{record}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExfilRefusedRecords, err = builder.meter.Int64ObservableCounter(
 		"otelcol_exfil_refused_records",
-		metric.WithDescription("Records that the next consumer refused, which are not observed until they are delivered. [Alpha]"),
+		metric.WithDescription("Log records and data points that the next consumer refused, which are not observed until they are delivered. [Alpha]"),
 		metric.WithUnit("{record}"),
 	)
 	errs = errors.Join(errs, err)
@@ -433,6 +487,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_exfil_running_totals",
 		metric.WithDescription("Connections whose running totals are remembered. [Alpha]"),
 		metric.WithUnit("{connection}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExfilStreamResets, err = builder.meter.Int64ObservableCounter(
+		"otelcol_exfil_stream_resets",
+		metric.WithDescription("Times that a cumulative counter began anew. [Alpha]"),
+		metric.WithUnit("{reset}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExfilStreams, err = builder.meter.Int64ObservableGauge(
+		"otelcol_exfil_streams",
+		metric.WithDescription("Streams of counters in metrics that are remembered, for the next data point to be told from the last. [Alpha]"),
+		metric.WithUnit("{stream}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExfilSuppressedAlerts, err = builder.meter.Int64ObservableCounter(
