@@ -71,14 +71,15 @@ func (o *Observer) decodeMetric(b *Batch, m pmetric.Metric) {
 }
 
 func (o *Observer) decodePoint(b *Batch, p pmetric.NumberDataPoint) {
-	var r flow.Record
-	at, reason := o.decoder.Point(&b.scratch, p, &r)
+	b.records = append(b.records[:0], flow.Record{})
+	r := &b.records[0]
+	at, reason := o.decoder.Point(&b.scratch, p, r)
 	b.reasons[reason]++
 	if reason != decode.Accepted {
 		return
 	}
 	n := len(b.flows)
-	if o.resolve(b, &r); len(b.flows) > n {
+	if o.resolve(b, r); len(b.flows) > n {
 		b.counted = append(b.counted, counted{at, n})
 	}
 }
