@@ -99,7 +99,7 @@ test: $(MINIMAL) validate-examples ## all tests with -race, the end-to-end test,
 	@grep -E '^(ok|FAIL|---)' $(BUILD)/test.txt
 
 .PHONY: senders-test
-senders-test: $(MINIMAL) $(GOFLOW2) ## exfil behind goflow2, in examples/senders
+senders-test: $(MINIMAL) $(GOFLOW2) ## exfil behind goflow2 and the OpenTelemetry SDK
 	@$(GO) -C examples/senders vet ./...
 	@EXFIL_COLLECTOR=$(CURDIR)/$(MINIMAL) GOFLOW2=$(CURDIR)/$(GOFLOW2) $(GO) -C examples/senders test -count 1 ./...
 

@@ -16,6 +16,7 @@ type collector struct {
 	*process
 	alerts  string // path
 	metrics string // URL
+	otlp    string // address, where the configuration has such a receiver
 }
 
 // places are what a test puts elsewhere than an example does.
@@ -38,6 +39,7 @@ func startCollector(t *testing.T, config, moves string) *collector {
 	c := &collector{
 		alerts:  filepath.Join(p.Dir, "alerts.jsonl"),
 		metrics: "http://127.0.0.1:" + p.Metrics + "/metrics",
+		otlp:    "127.0.0.1:" + p.OTLP,
 	}
 	c.process = start(t, built(t, "EXFIL_COLLECTOR"), "--config", config, "--config", moved)
 	return c
@@ -58,6 +60,14 @@ type alert struct {
 	rule, entity, source string
 	bytes                int64
 	early, firstSeen     bool
+}
+
+// aboutTheft is what must be told of the theft, the same by each of the built-in rules.
+func aboutTheft(told alert) []alert {
+	port, region := told, told
+	port.rule, port.entity = "unusual_destination_port", "4444"
+	region.rule, region.entity = "unusual_region", "Brazil"
+	return []alert{port, region}
 }
 
 // readAlerts returns the alerts that a file exporter has written, in their order.

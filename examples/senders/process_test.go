@@ -143,12 +143,12 @@ func telemetry(t *testing.T, text, metric, label string) (total int) {
 	t.Helper()
 	seen := false
 	for line := range strings.Lines(text) {
-		series, value, found := strings.Cut(strings.TrimSpace(line), " ")
-		name, labels, _ := strings.Cut(series, "{")
-		if !found || name != metric || !strings.Contains(labels, label) {
+		end := strings.LastIndexByte(line, ' ') // a label may have blanks in it
+		name, labels, _ := strings.Cut(line[:max(0, end)], "{")
+		if name != metric || !strings.Contains(labels, label) {
 			continue
 		}
-		n, err := strconv.ParseFloat(value, 64)
+		n, err := strconv.ParseFloat(strings.TrimSpace(line[end:]), 64)
 		require.NoError(t, err)
 		total, seen = total+int(n), true
 	}
