@@ -115,6 +115,10 @@ func TestEveryKeyIsTaken(t *testing.T) {
 			"source_address":      {"c_ip", "client.ip"},
 			"destination_address": {"r_ip"},
 		}},
+		{Name: "mesh", Metrics: []string{"mesh.egress.bytes"}, Fields: map[string][]string{
+			"source_address":      {"from"},
+			"destination_address": {"to"},
+		}},
 	}, cfg.Inputs)
 	assert.Equal(t, []string{"203.0.113.0/24", "2001:db8::/32"}, cfg.Networks.Internal)
 	assert.Equal(t, config.Geo{Database: "/var/lib/geoip/city.mmdb", ASNDatabase: "/var/lib/geoip/asn.mmdb", ReloadInterval: time.Hour}, cfg.Geo)

@@ -70,6 +70,35 @@ func TestInputsThatCannotBe(t *testing.T) {
 			[]decode.Input{{Name: "aws_vpc", Columns: make([]string, 200)}},
 			decode.ErrBadColumns, []string{"200", "128"},
 		},
+		"metrics without fields": {
+			[]decode.Input{{Name: "mesh", Metrics: []string{"m"}}},
+			decode.ErrMissingField, []string{"mesh: fields", "source_address", "list the attributes"},
+		},
+		"metrics with bytes": {
+			[]decode.Input{{Name: "mesh", Metrics: []string{"m"}, Fields: needed(func(map[string][]string) {})}},
+			decode.ErrUnknownField, []string{"mesh: fields: bytes", "data point", "remove"},
+		},
+		"metrics of a built-in format": {
+			[]decode.Input{{Name: "obi", Metrics: []string{"m"}}},
+			decode.ErrDuplicateInput, []string{"obi: metrics", "another name"},
+		},
+		"metric with a long name": {
+			[]decode.Input{{Name: "mesh", Metrics: []string{strings.Repeat("m", 300)}, Fields: needed(func(map[string][]string) {})}},
+			decode.ErrBadMetric, []string{"mesh: metrics[0]", "300", "255"},
+		},
+		"too many metrics": {
+			[]decode.Input{{Name: "mesh", Metrics: make([]string, 65), Fields: needed(func(map[string][]string) {})}},
+			decode.ErrTooMany, []string{"mesh: metrics", "65", "64"},
+		},
+		"too many keys of metrics": {
+			[]decode.Input{{Name: "mesh", Metrics: []string{"m"}, Fields: needed(func(m map[string][]string) {
+				delete(m, "bytes")
+				for i := range 600 {
+					m["user"] = append(m["user"], fmt.Sprint("user", i))
+				}
+			})}},
+			decode.ErrTooMany, []string{"512", "name fewer"},
+		},
 		"too many inputs": {make([]decode.Input, 100), decode.ErrTooMany, []string{"100"}},
 		"too many keys": {
 			[]decode.Input{{Name: "fw", Fields: needed(func(m map[string][]string) {
@@ -98,6 +127,7 @@ func TestInputsThatMayBe(t *testing.T) {
 		{{Name: decode.Auto}, {Name: "zeek"}},
 		{{Name: "aws_vpc", Columns: []string{"${bytes}", "${pkt-srcaddr}", "${pkt-dstaddr}"}}},
 		{{Name: "my proxy", Fields: encode.CustomFields()}},
+		{{Name: decode.Auto}, {Name: "mesh", Metrics: []string{"m"}, Fields: map[string][]string{"source_address": {"s"}, "destination_address": {"d"}}}},
 	} {
 		_, err := decode.New(inputs)
 		assert.NoError(t, err)
