@@ -109,16 +109,16 @@ func (e *engine) target() consumer.Logs {
 // outlet any more. The last instance ends the engine.
 func (e *engine) leave(ctx context.Context, i *Instance, last bool) error {
 	closed, lastOutlet := e.close(i)
-	if last {
+	switch {
+	case last:
 		return e.end(ctx, closed)
-	}
-	if lastOutlet {
+	case lastOutlet:
 		// What the instances that stay decide from now on has no way out; what is decided has.
 		e.observer.Tick()
 		e.flush(ctx, closed)
-		return nil
+	case closed != outlet{}:
+		e.settle(ctx)
 	}
-	e.settle(ctx)
 	return nil
 }
 

@@ -1,6 +1,10 @@
 package engine_test
 
 import (
+	"context"
+	"slices"
+	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -225,4 +229,77 @@ func TestAShutdownEndsTheTickersDelivery(t *testing.T) {
 		assert.Equal(t, []string{"warming_up"}, w.next.Statuses())
 		assert.Zero(t, w.lost())
 	})
+}
+
+// An instance without an outlet has nothing on its way: it leaves although another's outlet hangs.
+func TestAnInstanceWithoutAnOutletDoesNotWaitForAnothers(t *testing.T) {
+	w := settled(t)
+	metrics := w.join(w.config, nil)
+	w.start(metrics)
+	reached := make(chan struct{}, 1)
+	w.next.Set(func(d *enginetest.Downstream) { d.Hang = reached })
+	delivery, release := context.WithCancel(t.Context())
+	hanging := make(chan struct{})
+	go func() {
+		defer close(hanging)
+		deliver(delivery, w.instance, enginetest.ECS(enginetest.Theft(3)))
+	}()
+	<-reached
+	w.leave(metrics)
+	w.next.Set(func(d *enginetest.Downstream) { d.Hang = nil })
+	release()
+	<-hanging
+	w.shutdown()
+	assert.Contains(t, w.next.Anomalies(), "4444")
+}
+
+// Given thefts that come to all instances at once, when one of them leaves meanwhile, then every
+// delivery has counted and every alert has left once.
+func TestDeliveriesFromManyGoroutines(t *testing.T) {
+	w := settled(t)
+	second, metrics := w.join(w.config, w.next), w.join(w.config, nil)
+	w.start(second)
+	w.start(metrics)
+	before := metrics.Stats().Records["accepted"]
+	var want []string
+	var senders sync.WaitGroup
+	for sender, instance := range []*engine.Instance{w.instance, second, metrics} {
+		var thefts []enginetest.Sent
+		for i := range 5 {
+			port := 4000 + 10*sender + i
+			want = append(want, strconv.Itoa(port))
+			thefts = append(thefts, enginetest.Sent{At: enginetest.AfterDays(3), Host: "ws-3", Port: int64(port), Bytes: 800_000_000})
+		}
+		senders.Go(func() {
+			var meter enginetest.Meter
+			for _, theft := range thefts {
+				if instance == metrics {
+					instance.Commit(t.Context(), instance.DecodeMetrics(meter.Export(theft)))
+				} else {
+					deliver(t.Context(), instance, enginetest.ECS(theft))
+				}
+			}
+			if instance == second {
+				w.leave(second)
+			}
+		})
+	}
+	senders.Go(func() {
+		for range 50 {
+			metrics.Tick(t.Context())
+			metrics.Stats()
+		}
+	})
+	senders.Wait()
+	assert.EqualValues(t, len(want), metrics.Stats().Records["accepted"]-before)
+	w.shutdown()
+	w.leave(metrics)
+	assert.Zero(t, w.lost())
+	var got []string
+	for _, entity := range w.next.Anomalies() {
+		if slices.Contains(want, entity) {
+			got = append(got, entity)
+		}
+	}
+	assert.ElementsMatch(t, want, got)
 }
