@@ -27,8 +27,8 @@ type places struct {
 }
 
 // startCollector runs the collector on a configuration, with what moves it into the test's
-// directory and to free ports merged over it.
-func startCollector(t *testing.T, config, moves string) *collector {
+// directory and to free ports merged over it, and with more arguments.
+func startCollector(t *testing.T, config, moves string, more ...string) *collector {
 	t.Helper()
 	p := places{Dir: t.TempDir(), Metrics: freePort(t, "tcp"), OTLP: freePort(t, "tcp")}
 	moved := filepath.Join(p.Dir, "moved.yaml")
@@ -41,7 +41,7 @@ func startCollector(t *testing.T, config, moves string) *collector {
 		metrics: "http://127.0.0.1:" + p.Metrics + "/metrics",
 		otlp:    "127.0.0.1:" + p.OTLP,
 	}
-	c.process = start(t, built(t, "EXFIL_COLLECTOR"), "--config", config, "--config", moved)
+	c.process = start(t, built(t, "EXFIL_COLLECTOR"), append(more, "--config", config, "--config", moved)...)
 	return c
 }
 
@@ -60,6 +60,19 @@ type alert struct {
 	rule, entity, source string
 	bytes                int64
 	early, firstSeen     bool
+}
+
+// read lets the collector read so many log records, stops it, and returns what its telemetry said
+// then. The receiver counts a record once the whole pipeline is done with it.
+func (c *collector) read(t *testing.T, records int) (seen string) {
+	t.Helper()
+	c.await(t, "all records are read", func() bool {
+		seen = get(t, c.metrics)
+		return telemetry(t, seen, "otelcol_receiver_accepted_log_records", "") >= records
+	})
+	seen = get(t, c.metrics)
+	c.stop(t)
+	return seen
 }
 
 // aboutTheft is what must be told of the theft, the same by each of the built-in rules.

@@ -31,7 +31,7 @@ exporters:
   file/alerts: {path: "{{.Dir}}/alerts.jsonl"}
 `)
 	c.await(t, "it listens", func() bool {
-		conn, err := net.Dial("tcp", c.otlp)
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", c.otlp)
 		return err == nil && conn.Close() == nil
 	})
 
@@ -54,7 +54,7 @@ exporters:
 			i = newInstrumentation(t, c.otlp, now.Add(time.Second))
 		}
 	}
-	for n, bytes := range []int64{firstLoot * sampling, secondLoot * sampling} {
+	for n, bytes := range []int64{firstLoot, secondLoot} {
 		i.count(t, thief.Addr().String(), receiver.Addr().String(), thief.Port(), receiver.Port(), bytes)
 		at := theft.Add(time.Duration(n+1) * exportEvery)
 		points += i.export(t, at)

@@ -49,7 +49,7 @@ func start(t *testing.T, program string, args ...string) *process {
 	p.log = filepath.Join(t.TempDir(), p.name+".log")
 	log, err := os.Create(p.log)
 	require.NoError(t, err)
-	p.cmd = exec.Command(program, args...)
+	p.cmd = exec.CommandContext(t.Context(), program, args...) // killed when the test is over
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	require.NoError(t, p.cmd.Start())
 	require.NoError(t, log.Close()) // the program has a descriptor of its own
@@ -58,7 +58,6 @@ func start(t *testing.T, program string, args ...string) *process {
 		close(p.ended)
 	}()
 	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill() // nothing to kill where the test has stopped it
 		<-p.ended
 		if t.Failed() {
 			t.Logf("the end of %s's log:\n%s", p.name, p.lastLines())
@@ -106,12 +105,12 @@ func freePort(t *testing.T, network string) string {
 	t.Helper()
 	var address net.Addr
 	if network == "udp" {
-		l, err := net.ListenPacket(network, "127.0.0.1:0")
+		l, err := new(net.ListenConfig).ListenPacket(t.Context(), network, "127.0.0.1:0")
 		require.NoError(t, err)
 		address = l.LocalAddr()
 		require.NoError(t, l.Close())
 	} else {
-		l, err := net.Listen(network, "127.0.0.1:0")
+		l, err := new(net.ListenConfig).Listen(t.Context(), network, "127.0.0.1:0")
 		require.NoError(t, err)
 		address = l.Addr()
 		require.NoError(t, l.Close())
@@ -125,7 +124,9 @@ func freePort(t *testing.T, network string) string {
 func get(t *testing.T, url string) string {
 	t.Helper()
 	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Get(url)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	require.NoError(t, err)
+	resp, err := client.Do(request)
 	if err != nil {
 		return ""
 	}

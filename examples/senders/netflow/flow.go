@@ -37,8 +37,8 @@ var (
 )
 
 const (
-	// maxDatagram is what fits into an Ethernet frame beside the headers of IPv6 and UDP.
-	maxDatagram = 1500 - 40 - 8
+	// maxDatagram is what fits into an Ethernet frame beside the headers of IPv4 and UDP.
+	maxDatagram = 1500 - 20 - 8
 	// templatesEvery is after how many datagrams the templates are sent again, as UDP may
 	// lose them: routers do so by count or by time.
 	templatesEvery = 20

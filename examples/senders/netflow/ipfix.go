@@ -40,7 +40,7 @@ func NewIPFIX(sampling uint32) *IPFIX {
 		return binary.BigEndian.AppendUint64(b, uint64(t.UnixMilli())), nil
 	}
 	const name = "wan0"
-	return &IPFIX{sampling: sampling, layouts: newLayouts(
+	return &IPFIX{sampling: sampling, layouts: newLayouts(append(counts(),
 		field{element: ipfixStart, length: 8, write: func(b []byte, f *Flow) ([]byte, error) { return at(b, f.Start) }},
 		field{element: ipfixEnd, length: 8, write: func(b []byte, f *Flow) ([]byte, error) { return at(b, f.End) }},
 		field{element: ipfixInterfaceName, length: ipfixVariable, write: func(b []byte, _ *Flow) ([]byte, error) {
@@ -49,7 +49,7 @@ func NewIPFIX(sampling uint32) *IPFIX {
 		field{element: elementBytes, enterprise: ipfixReverse, length: 8, write: func(b []byte, _ *Flow) ([]byte, error) {
 			return binary.BigEndian.AppendUint64(b, reverseBytes), nil
 		}},
-	)}
+	)...)}
 }
 
 // Export implements Exporter.

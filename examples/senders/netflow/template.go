@@ -41,20 +41,25 @@ const (
 	elementSampling        = 34 // one packet in how many is counted
 )
 
-// connection returns the elements that say who sent how much to whom, the addresses having so
-// many octets.
-func connection(source, destination, octets uint16) []field {
+// ends returns the elements that say who sent to whom, the addresses having so many octets.
+func ends(source, destination, octets uint16) []field {
 	address := func(b []byte, a netip.AddrPort) ([]byte, error) { return append(b, a.Addr().AsSlice()...), nil }
 	port := func(b []byte, a netip.AddrPort) ([]byte, error) {
 		return binary.BigEndian.AppendUint16(b, a.Port()), nil
 	}
-	count := func(b []byte, n uint64) ([]byte, error) { return binary.BigEndian.AppendUint64(b, n), nil }
 	return []field{
 		{element: source, length: octets, write: func(b []byte, f *Flow) ([]byte, error) { return address(b, f.Source) }},
 		{element: destination, length: octets, write: func(b []byte, f *Flow) ([]byte, error) { return address(b, f.Destination) }},
 		{element: elementSourcePort, length: 2, write: func(b []byte, f *Flow) ([]byte, error) { return port(b, f.Source) }},
 		{element: elementDestinationPort, length: 2, write: func(b []byte, f *Flow) ([]byte, error) { return port(b, f.Destination) }},
 		{element: elementProtocol, length: 1, write: func(b []byte, f *Flow) ([]byte, error) { return append(b, f.Protocol), nil }},
+	}
+}
+
+// counts returns the elements that say how much.
+func counts() []field {
+	count := func(b []byte, n uint64) ([]byte, error) { return binary.BigEndian.AppendUint64(b, n), nil }
+	return []field{
 		{element: elementBytes, length: 8, write: func(b []byte, f *Flow) ([]byte, error) { return count(b, f.Bytes) }},
 		{element: elementPackets, length: 8, write: func(b []byte, f *Flow) ([]byte, error) { return count(b, f.Packets) }},
 	}
@@ -65,11 +70,11 @@ type layouts struct {
 	v4, v6 template
 }
 
-// newLayouts returns layouts of a connection with more elements.
+// newLayouts returns layouts that say who sent to whom, and more.
 func newLayouts(more ...field) layouts {
 	return layouts{
-		v4: template{templateIPv4, append(connection(elementSourceIPv4, elementDestinationIPv4, 4), more...)},
-		v6: template{templateIPv6, append(connection(elementSourceIPv6, elementDestinationIPv6, 16), more...)},
+		v4: template{templateIPv4, append(ends(elementSourceIPv4, elementDestinationIPv4, 4), more...)},
+		v6: template{templateIPv6, append(ends(elementSourceIPv6, elementDestinationIPv6, 16), more...)},
 	}
 }
 

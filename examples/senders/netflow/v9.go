@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// V9 speaks NetFlow version 9, RFC 3954: what a record holds is told by templates, sent before it.
+// V9 speaks NetFlow version 9, RFC 3954, as a router or a firewall: what a record holds is told by templates, sent before it.
 type V9 struct {
 	on       uptime
-	sampling uint32
+	sampling uint32 // 0: nothing is said of it
 	layouts  layouts
 	sequence uint32 // datagrams sent so far
 }
@@ -23,14 +23,14 @@ const (
 	v9ScopeSystem      = 1 // what is said is said of the whole router
 )
 
-// NewV9 returns an exporter that was switched on at the given time and that counts one
+// NewV9 returns a router that was switched on at the given time and that counts one
 // packet in sampling; 1: every packet.
 func NewV9(on time.Time, sampling uint32) *V9 {
 	e := &V9{on: uptime(on), sampling: sampling}
-	e.layouts = newLayouts(
+	e.layouts = newLayouts(append(counts(),
 		field{element: v9FirstSwitched, length: 4, write: func(b []byte, f *Flow) ([]byte, error) { return e.on.append(b, f.Start) }},
 		field{element: v9LastSwitched, length: 4, write: func(b []byte, f *Flow) ([]byte, error) { return e.on.append(b, f.End) }},
-	)
+	)...)
 	return e
 }
 
@@ -77,6 +77,9 @@ func (e *V9) templates() (sets []byte, records int) {
 		}
 	}
 	sets = appendSet(sets, v9Templates, told)
+	if e.sampling == 0 {
+		return sets, 2
+	}
 	// Lengths here are in octets: of the list of scopes, and of the list of elements.
 	told = appendUint16s(nil, templateSampling, 4, 4, v9ScopeSystem, 4, elementSampling, 4)
 	sets = appendSet(sets, v9OptionsTemplates, told)
