@@ -31,6 +31,10 @@ type Options struct {
 // stream began within the observation, by its start, before the point was taken: a start at
 // the time of the point itself means, by OpenTelemetry's data model, that the sender does not know it.
 //
+// Some senders, OpenTelemetry's Go SDK by default among them, date all their streams by the start of
+// the process. Where the observation is younger than that, the first points of streams that are born
+// later count nothing, too. Delta streams lose nothing.
+//
 // Of a delta stream counts each point once. The three newest are remembered, so
 // that neither what is exported twice counts twice, nor is lost what another point has overtaken.
 type Streams struct {

@@ -27,11 +27,11 @@ func TestTheTableForgetsInOrderOfUse(t *testing.T) {
 			used = append(slices.Delete(used, at, at+1), id)
 			continue
 		}
-		state, forgotten, full := table.add(id)
+		state, forgotten, wasFull := table.add(id)
 		require.Zero(t, *state)
 		*state = int(id)
-		require.Equal(t, len(used) == limit, full)
-		if full {
+		require.Equal(t, len(used) == limit, wasFull)
+		if wasFull {
 			require.EqualValues(t, used[0], forgotten, "step %d", step)
 			used = used[1:]
 		}
@@ -58,10 +58,10 @@ func TestIdentitiesThatDifferLittleDoNotShareBuckets(t *testing.T) {
 	}
 }
 
-// million is a memory that a million streams of one temporality have filled.
-func million(cumulative bool) *Streams {
-	s := New(Options{Limit: MaxStreams, Gap: time.Hour})
-	for id := range uint64(MaxStreams) {
+// full is a memory that as many streams of one temporality have filled as it may hold.
+func full(cumulative bool) *Streams {
+	s := New(Options{Limit: many, Gap: time.Hour})
+	for id := range uint64(many) {
 		s.Advance(&Point{ID: spread(id), Start: 1, Time: 2, Bytes: 5, Cumulative: cumulative}, time.Unix(10, 0))
 	}
 	return s
@@ -80,17 +80,17 @@ func heap() uint64 {
 func TestAMillionStreamsTakeAHundredBytesEach(t *testing.T) {
 	for name, cumulative := range map[string]bool{"cumulative": true, "delta": false} {
 		before := heap()
-		s := million(cumulative)
-		each := float64(heap()-before) / MaxStreams
+		s := full(cumulative)
+		each := float64(heap()-before) / many
 		t.Logf("%s: %.1f bytes a stream", name, each)
 		assert.Less(t, each, 100.0, name)
 
 		// Another million come and go, and take no more.
-		for id := range uint64(MaxStreams) {
-			s.Advance(&Point{ID: spread(MaxStreams + id), Start: 1, Time: 3, Bytes: 5, Cumulative: cumulative}, time.Unix(10, 0))
+		for id := range uint64(many) {
+			s.Advance(&Point{ID: spread(many + id), Start: 1, Time: 3, Bytes: 5, Cumulative: cumulative}, time.Unix(10, 0))
 		}
-		assert.Equal(t, Stats{Streams: MaxStreams, Evicted: MaxStreams}, s.Stats(), name)
-		assert.Less(t, float64(heap()-before)/MaxStreams, each+1, name)
+		assert.Equal(t, Stats{Streams: many, Evicted: many}, s.Stats(), name)
+		assert.Less(t, float64(heap()-before)/many, each+1, name)
 		runtime.KeepAlive(s)
 	}
 }
@@ -118,9 +118,9 @@ func TestKnownStreamsAndForgottenOnesPlacesCostNoAllocation(t *testing.T) {
 func BenchmarkAdvance(b *testing.B) {
 	for name, cumulative := range map[string]bool{"cumulative": true, "delta": false} {
 		before := heap()
-		s := million(cumulative)
-		each := float64(heap()-before) / MaxStreams
-		inOrder := make([]uint64, MaxStreams)
+		s := full(cumulative)
+		each := float64(heap()-before) / many
+		inOrder := make([]uint64, many)
 		for i := range inOrder {
 			inOrder[i] = spread(uint64(i))
 		}
@@ -139,7 +139,7 @@ func BenchmarkAdvance(b *testing.B) {
 						at++
 					}
 					s.Advance(&Point{ID: order.ids[i], Start: 1, Time: at, Bytes: 5 * at, Cumulative: cumulative}, now)
-					i = (i + 1) % MaxStreams
+					i = (i + 1) % many
 				}
 				b.ReportMetric(each, "B/stream")
 			})

@@ -1,0 +1,6 @@
+//go:build !race
+
+package stream
+
+// many is how many streams a test of the memory fills.
+const many = MaxStreams
