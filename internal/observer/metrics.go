@@ -12,12 +12,12 @@ import (
 	"github.com/otel-exfil/exfil/internal/stream"
 )
 
-// leastGap is how long a cumulative stream may be silent at least. Counters are exported every
-// minute or so, and an export may be tried for some minutes.
+// leastGap is how long all counters may be silent at least before that is an outage. They are
+// exported every minute or so, and an export may be tried for some minutes.
 const leastGap = 15 * time.Minute
 
-// newStreams makes the memory of a configuration's counters. What a stream adds after
-// it was silent for longer than the shortest window may belong to another window.
+// newStreams makes the memory of a configuration's counters. What is added behind an outage that is
+// longer than the shortest window may belong to another window.
 func newStreams(cfg *config.Config, now time.Time) *stream.Streams {
 	return stream.New(stream.Options{
 		Limit:   stream.MaxStreams,

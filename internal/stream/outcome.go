@@ -10,7 +10,7 @@ const (
 	First                      // the first of a cumulative stream that began before it was observed
 	Duplicate                  // the same point came before
 	OutOfOrder                 // a newer point came before, and tells of its bytes or may have
-	Stale                      // the point before is too long ago to say when the bytes were sent
+	Stale                      // the first after an outage: its bytes were sent at any time in it
 	Future                     // taken further in the future than a clock may be wrong
 	Implausible                // adds more than anyone can have sent
 	outcomeCount

@@ -14,8 +14,8 @@ type Options struct {
 	// Limit is how many streams of each temporality are remembered. Beyond that, the one that was
 	// silent for the longest time is forgotten.
 	Limit int
-	// Gap is how long a cumulative stream may be silent. What its next point adds after that may
-	// have been sent at any time in between, and is not counted.
+	// Gap is how long all cumulative streams may be silent together. After that there was an outage, and
+	// what the first points behind it add may have been sent at any time in it: it is not counted.
 	Gap time.Duration
 	// Skew is how far in the future a point may be, by the clock.
 	Skew time.Duration
@@ -35,6 +35,10 @@ type Options struct {
 // the process. Where the observation is younger than that, the first points of streams that are born
 // later count nothing, too. Delta streams lose nothing.
 //
+// A stream that is silent while others are not had nothing to tell, or its sender has dropped it for
+// a while: what its next point adds counts at that point's time. Not so after an outage (see
+// Options.Gap), which is missing data.
+//
 // Of a delta stream counts each point once. The three newest are remembered, so
 // that neither what is exported twice counts twice, nor is lost what another point has overtaken.
 type Streams struct {
@@ -47,6 +51,10 @@ type Streams struct {
 	// counted and forgotten, nanoseconds since the epoch.
 	horizon int64
 	resets  int64
+	// newest is the time of the newest point of a cumulative stream; outage is the last time in which there
+	// were none for longer than gap.
+	newest int64
+	outage struct{ from, to int64 }
 }
 
 // total is what is remembered of a cumulative stream: its newest point.
@@ -93,6 +101,7 @@ func (s *Streams) Advance(p *Point, now time.Time) (added int64, o Outcome) {
 	if future {
 		return 0, Future
 	}
+	s.pass(p.Time)
 	t := s.cumulative.find(p.ID)
 	if t == nil {
 		return s.first(p)
@@ -109,6 +118,20 @@ func outcome(bytes int64) (int64, Outcome) {
 		return 0, Implausible
 	}
 	return bytes, Added
+}
+
+// pass lets the time of cumulative streams go on.
+func (s *Streams) pass(time int64) {
+	if s.newest != 0 && time-s.newest > s.gap {
+		s.outage.from, s.outage.to = s.newest, time
+	}
+	s.newest = max(s.newest, time)
+}
+
+// missing says whether a stream's silence from since to time is that of the outage. One that is
+// silent still when the others have been back for a while is silent by itself.
+func (s *Streams) missing(since, time int64) bool {
+	return since <= s.outage.from && s.outage.from < time && time-s.outage.to <= s.gap
 }
 
 func (s *Streams) first(p *Point) (int64, Outcome) {
@@ -146,7 +169,7 @@ func (s *Streams) advanceTotal(t *total, p *Point) (int64, Outcome) {
 		s.resets++
 		before.bytes = 0
 	}
-	if p.Time-since > s.gap {
+	if s.missing(since, p.Time) {
 		return 0, Stale
 	}
 	return outcome(p.Bytes - before.bytes)

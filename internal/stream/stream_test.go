@@ -123,17 +123,17 @@ func TestCumulativeStreamsCountByDifference(t *testing.T) {
 			{10, 60, 100, 100, stream.Added},
 			{10, 3 * hour, 400, 300, stream.Added},
 		}},
-		{"a longer gap counts nothing, and the stream goes on", []export{
+		{"an outage counts nothing, and the stream goes on", []export{
 			{10, 60, 100, 100, stream.Added},
 			{10, 60 + 3*hour + 1, 900_000, 0, stream.Stale},
 			{10, 120 + 3*hour + 1, 900_007, 7, stream.Added},
 		}},
-		{"a reset somewhere in a longer gap counts nothing either", []export{
+		{"a reset somewhere in an outage counts nothing either", []export{
 			{unknown, 60, 100, 0, stream.First},
 			{unknown, 60 + 5*hour, 90, 0, stream.Stale},
 			{unknown, 120 + 5*hour, 95, 5, stream.Added},
 		}},
-		{"a restart after a longer gap counts from its start", []export{
+		{"a restart after an outage counts from its start", []export{
 			{10, 60, 100, 100, stream.Added},
 			{5 * hour, 5*hour + 60, 400, 400, stream.Added},
 		}},
@@ -157,6 +157,41 @@ func TestCumulativeStreamsCountByDifference(t *testing.T) {
 				assert.Equal(t, e.adds, added, "export %d", i)
 				assert.Equal(t, e.outcome.String(), outcome.String(), "export %d", i)
 			}
+		})
+	}
+}
+
+// A sender drops a stream that has nothing to tell, and dates it as before when it comes back.
+func TestAStreamThatIsSilentByItselfCountsWhenItComesBack(t *testing.T) {
+	const hour = 3600
+	send := func(s *stream.Streams, id uint64, at, total int64) (int64, stream.Outcome) {
+		p := (&export{start: 10, time: at, total: total}).point(id)
+		return s.Advance(&p, later())
+	}
+	for _, c := range []struct {
+		story    string
+		total    int64 // when it comes back
+		restarts int64 // hour in which all others are back from an outage of ten hours; 0: there is none
+		adds     int64
+		outcome  stream.Outcome
+	}{
+		{"with more than before", 5000, 0, 4900, stream.Added},
+		{"from nothing", 40, 0, 40, stream.Added},
+		{"long after an outage of all", 5000, 35, 4900, stream.Added},
+		{"soon after an outage of all", 5000, 46, 0, stream.Stale},
+	} {
+		t.Run(c.story, func(t *testing.T) {
+			s := observed(10)
+			send(s, 1, 60, 100)
+			for h := int64(0); h <= 48; h++ {
+				if h > c.restarts-10 && h < c.restarts {
+					continue
+				}
+				send(s, 2, 60+h*hour, h)
+			}
+			added, outcome := send(s, 1, 48*hour+61, c.total)
+			assert.Equal(t, c.outcome.String(), outcome.String())
+			assert.Equal(t, c.adds, added)
 		})
 	}
 }
