@@ -11,6 +11,8 @@ import (
 	"go.opentelemetry.io/collector/connector"
 	"go.opentelemetry.io/collector/connector/connectortest"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/otel-exfil/exfil/internal/alert"
 	"github.com/otel-exfil/exfil/internal/config"
@@ -214,4 +216,22 @@ func TestAMissingDatabaseIsAnErrorAtStart(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorContains(t, c.Start(t.Context(), componenttest.NewNopHost()), "geo.database")
 	require.NoError(t, c.Shutdown(t.Context()))
+}
+
+func TestTelemetryNamesTheComponent(t *testing.T) {
+	telemetry := componenttest.NewTelemetry()
+	f := NewFactory()
+	set := connectortest.NewNopSettings(f.Type())
+	set.ID = component.NewIDWithName(f.Type(), "office")
+	set.TelemetrySettings = telemetry.NewTelemetrySettings()
+	c, err := f.CreateLogsToLogs(t.Context(), set, f.CreateDefaultConfig(), &enginetest.Downstream{})
+	require.NoError(t, err)
+	m, err := telemetry.GetMetric("otelcol_exfil_bytes")
+	require.NoError(t, err)
+	assert.Equal(t, attribute.NewSet(
+		attribute.String("otelcol.component.id", "exfil/office"),
+		attribute.String("otelcol.component.kind", "connector"),
+	), m.Data.(metricdata.Sum[int64]).DataPoints[0].Attributes)
+	require.NoError(t, c.Shutdown(t.Context()))
+	require.NoError(t, telemetry.Shutdown(t.Context()))
 }

@@ -108,6 +108,45 @@ func BenchmarkConsumeLogs(b *testing.B) {
 	require.NoError(b, p.Shutdown(context.Background()))
 }
 
+// BenchmarkConsumeMetrics is the same way for a batch of a thousand data points of known streams.
+func BenchmarkConsumeMetrics(b *testing.B) {
+	cfg := enginetest.Quick()
+	cfg.MinBytes = 1 << 60 // the same second again and again must not add up to an alert
+	var connections []enginetest.Sent
+	for i := range batchRecords {
+		connections = append(connections, enginetest.Sent{
+			At: enginetest.Monday, Host: fmt.Sprintf("ws-%d", i%200), Port: int64(1 + i%300), Bytes: int64(1000 + i),
+		})
+	}
+	md := (&enginetest.Meter{}).Export(connections...)
+
+	f := newFactory(enginetest.NewClock())
+	logs, err := f.CreateLogs(context.Background(), processortest.NewNopSettings(f.Type()), cfg, consumertest.NewNop())
+	require.NoError(b, err)
+	p, err := f.CreateMetrics(context.Background(), processortest.NewNopSettings(f.Type()), cfg, consumertest.NewNop())
+	require.NoError(b, err)
+	require.NoError(b, logs.Start(context.Background(), componenttest.NewNopHost()))
+	require.NoError(b, p.Start(context.Background(), componenttest.NewNopHost()))
+	points := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).Sum().DataPoints()
+
+	b.ReportAllocs()
+	var before runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for b.Loop() {
+		for i := range points.Len() { // a point that came before would be left out
+			p := points.At(i)
+			p.SetTimestamp(p.Timestamp() + 1)
+		}
+		if err := p.ConsumeMetrics(context.Background(), md); err != nil {
+			b.Fatal(err)
+		}
+	}
+	perRecord(b, &before)
+	require.Greater(b, logs.(*logsProcessor).instance.Stats().Flows["leaves"], int64(batchRecords))
+	require.NoError(b, p.Shutdown(context.Background()))
+	require.NoError(b, logs.Shutdown(context.Background()))
+}
+
 // BenchmarkUnmarshal is what an OTLP receiver spends on the same batch.
 func BenchmarkUnmarshal(b *testing.B) {
 	encoded, err := (&plog.ProtoMarshaler{}).MarshalLogs(benchBatch(1))

@@ -11,9 +11,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/processor/processortest"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/otel-exfil/exfil/internal/alert"
 	"github.com/otel-exfil/exfil/internal/config"
@@ -287,4 +291,22 @@ func TestInstancesOfOneConfigurationShareWhatTheyLearn(t *testing.T) {
 func TestTheDefaultConfigurationIsTheSharedOne(t *testing.T) {
 	assert.Equal(t, config.Default(), NewFactory().CreateDefaultConfig())
 	assert.Equal(t, "exfil", fmt.Sprint(NewFactory().Type()))
+}
+
+func TestTelemetryNamesTheComponent(t *testing.T) {
+	telemetry := componenttest.NewTelemetry()
+	f := NewFactory()
+	set := processortest.NewNopSettings(f.Type())
+	set.ID = component.NewIDWithName(f.Type(), "office")
+	set.TelemetrySettings = telemetry.NewTelemetrySettings()
+	c, err := f.CreateLogs(t.Context(), set, f.CreateDefaultConfig(), &enginetest.Downstream{})
+	require.NoError(t, err)
+	m, err := telemetry.GetMetric("otelcol_exfil_bytes")
+	require.NoError(t, err)
+	assert.Equal(t, attribute.NewSet(
+		attribute.String("otelcol.component.id", "exfil/office"),
+		attribute.String("otelcol.component.kind", "processor"),
+	), m.Data.(metricdata.Sum[int64]).DataPoints[0].Attributes)
+	require.NoError(t, c.Shutdown(t.Context()))
+	require.NoError(t, telemetry.Shutdown(t.Context()))
 }

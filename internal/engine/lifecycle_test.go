@@ -107,11 +107,25 @@ func TestWithoutAnOutletNothingStarts(t *testing.T) {
 	outlet := w.join(w.config, w.next)
 	w.start(alone)
 	w.leave(outlet)
+	late := w.join(w.config, nil)
+	require.ErrorIs(t, late.Start(t.Context()), engine.ErrNoOutlet, "the outlet has gone")
+	w.leave(late)
 	w.leave(alone)
+}
 
-	again := w.join(w.config, nil)
-	require.ErrorIs(t, again.Start(t.Context()), engine.ErrNoOutlet, "the outlet has gone")
-	w.leave(again)
+// Time passes once more before the last outlet closes: what is to be told by now, is.
+func TestTheLastOutletTakesTheNewsOfTheDetectionAlong(t *testing.T) {
+	w := newWorld(t, enginetest.Quick())
+	metrics := w.join(w.config, nil)
+	w.start(metrics)
+	for _, hour := range enginetest.Ordinary(3) {
+		w.consume(hour)
+	}
+	require.Empty(t, w.next.Statuses())
+	w.shutdown()
+	assert.Equal(t, []string{"warming_up", "ready"}, w.next.Statuses())
+	w.leave(metrics)
+	assert.Zero(t, w.lost())
 }
 
 // Alerts that are decided before the outlet's pipeline has started wait for it.
