@@ -139,6 +139,7 @@ func (d *Decoder) Point(s *Scratch, p pmetric.NumberDataPoint, r *flow.Record) (
 		return stream.Point{}, BadBytes
 	}
 	at.ID = chain(c.metric, hashMap(p.Attributes(), 0))
+	at.Group = chain(c.metric, uint64(at.Start))
 	carry := at.Bytes
 	if c.cumulative {
 		carry = 1

@@ -21,6 +21,7 @@ const leastGap = 15 * time.Minute
 func newStreams(cfg *config.Config, now time.Time) *stream.Streams {
 	return stream.New(stream.Options{
 		Limit:   stream.MaxStreams,
+		Groups:  stream.MaxGroups,
 		Gap:     max(leastGap, slices.Min(cfg.Windows)),
 		Skew:    cfg.MaxClockSkew,
 		Created: now,

@@ -6,6 +6,7 @@ package stream
 // Point is a data point of a counter.
 type Point struct {
 	ID         uint64 // of its stream; the same for the same resource, scope, metric, temporality and attributes
+	Group      uint64 // of the streams that a sender exports together; as ID, but with Start in place of the attributes
 	Start      int64  // when its count began, nanoseconds since the epoch; 0: not reported
 	Time       int64  // when it was taken, nanoseconds since the epoch
 	Bytes      int64  // counted since Start (cumulative) or since the point before (delta), ≥ 0

@@ -14,6 +14,9 @@ type Options struct {
 	// Limit is how many streams of each temporality are remembered. Beyond that, the one that was
 	// silent for the longest time is forgotten.
 	Limit int
+	// Groups is how many groups of streams are remembered (see Point.Group). Beyond that, the one
+	// that was silent for the longest time is forgotten; when it comes back, it is a new one.
+	Groups int
 	// Gap is how long all cumulative streams may be silent together. After that there was an outage, and
 	// what the first points behind it add may have been sent at any time in it: it is not counted.
 	Gap time.Duration
@@ -28,12 +31,32 @@ type Options struct {
 // Of a cumulative stream counts the difference to the point before. Where its total falls, or its
 // start has moved past the point before, the sender began anew and the whole total counts. The first
 // point of a stream counts nothing, for its total may have been sent long ago, unless the
-// stream began within the observation, by its start, before the point was taken: a start at
-// the time of the point itself means, by OpenTelemetry's data model, that the sender does not know it.
+// stream began within the observation: by its start, if that is before the point was taken (a start at
+// the time of the point itself means, by OpenTelemetry's data model, that the sender does not know it), or
+// by what was exported before it.
 //
 // Some senders, OpenTelemetry's Go SDK by default among them, date all their streams by the start of
-// the process. Where the observation is younger than that, the first points of streams that are born
-// later count nothing, too. Delta streams lose nothing.
+// the process. Where the observation is younger than that, the start tells nothing of a stream that is
+// born later. But such a sender repeats every stream in each export. So what a stream's first point
+// tells counts whole, too, if earlier exports of its group lacked it: the one before, which must be
+// settling after the first, and all between them. Only a group counts for this that was seen
+// to repeat a total that had not changed: senders that export only what changes never do. After a
+// group's silence of more than Options.Gap, it is as after an outage.
+//
+// What this cannot count twice is any stream that is remembered, that was forgotten since the
+// export before, whose start is unknown, or whose whole group was not seen before, be it new, forgotten
+// or moved here from another collector. What it does count twice, or too early, are totals
+// that were held back or counted under another name: where a sender leaves a stream out for an
+// export and goes on with its old total, and the stream was forgotten here meanwhile; where single
+// streams of a sender, not all of them, move here from another collector; where parts of all of a
+// group's exports are lost for longer than settling when it is new. What counts nothing still is the
+// first point of a stream that is born before its group has settled. Delta streams have none
+// of these troubles.
+//
+// A stream that a sender drops while it is idle, as OBI does after some minutes, may come back with the same
+// start and either go on or begin at nothing. Where it is remembered, its total tells: if that has
+// fallen, it counts whole. If not, the difference counts, which is too little by the total before
+// for one that began at nothing, and never too much.
 //
 // A stream that is silent while others are not had nothing to tell, or its sender has dropped it for
 // a while: what its next point adds counts at that point's time. Not so after an outage (see
@@ -47,6 +70,7 @@ type Streams struct {
 	opened     bool
 	cumulative *table[total]
 	delta      *table[recent]
+	groups     groups
 	// horizon is the time before which streams may have begun without being counted, or may have been
 	// counted and forgotten, nanoseconds since the epoch.
 	horizon int64
@@ -75,6 +99,7 @@ func New(o Options) *Streams {
 		horizon:    o.Created.UnixNano(),
 		cumulative: newTable[total](o.Limit),
 		delta:      newTable[recent](o.Limit),
+		groups:     groups{table: newTable[group](o.Groups)},
 	}
 }
 
@@ -102,11 +127,25 @@ func (s *Streams) Advance(p *Point, now time.Time) (added int64, o Outcome) {
 		return 0, Future
 	}
 	s.pass(p.Time)
+	var g *group
+	if s.older(p) {
+		g = s.groups.of(p)
+	}
 	t := s.cumulative.find(p.ID)
 	if t == nil {
-		return s.first(p)
+		return s.first(p, g)
 	}
-	return s.advanceTotal(t, p)
+	added, o = s.advanceTotal(t, p)
+	if g != nil && o == Unchanged && p.Bytes > 0 { // a stream that begins anew with nothing was not repeated
+		g.repeats = true
+	}
+	return added, o
+}
+
+// older says whether a point's start is known, but is before the observation, or so long ago that the stream
+// may have been counted and forgotten.
+func (s *Streams) older(p *Point) bool {
+	return p.Start != 0 && p.Start < s.horizon && p.Start < p.Time
 }
 
 // outcome judges an increment.
@@ -134,17 +173,24 @@ func (s *Streams) missing(since, time int64) bool {
 	return since <= s.outage.from && s.outage.from < time && time-s.outage.to <= s.gap
 }
 
-func (s *Streams) first(p *Point) (int64, Outcome) {
+// first counts the first point of a stream, whose group is nil if its start is not older than the horizon.
+func (s *Streams) first(p *Point, g *group) (int64, Outcome) {
 	// Judged before room is made: that may move the horizon.
 	inTime := p.Start != 0 && p.Start >= s.horizon && p.Start < p.Time
+	since, newborn := g.bornAfter(p.Time, s.horizon)
 	t, forgotten, full := s.cumulative.add(p.ID)
 	*t = total{p.Time, p.Start, p.Bytes}
 	if full {
 		// The forgotten stream began before its last point. If it comes again, it must not count anew.
 		s.horizon = max(s.horizon, forgotten.time+1)
 	}
-	if !inTime {
+	switch {
+	case inTime:
+		return outcome(p.Bytes)
+	case !newborn:
 		return 0, First
+	case p.Time-since > s.gap:
+		return 0, Stale
 	}
 	return outcome(p.Bytes)
 }

@@ -19,7 +19,7 @@ func second(s int64) int64 { return created.Add(time.Duration(s) * time.Second).
 
 // observed is a memory of n streams that has seen nothing, at a clock that is ahead of all points.
 func observed(n int) *stream.Streams {
-	return stream.New(stream.Options{Limit: n, Gap: gap, Skew: time.Minute, Created: created})
+	return stream.New(stream.Options{Limit: n, Groups: n, Gap: gap, Skew: time.Minute, Created: created})
 }
 
 func later() time.Time { return created.Add(1000 * time.Hour) }

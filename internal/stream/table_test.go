@@ -58,11 +58,12 @@ func TestIdentitiesThatDifferLittleDoNotShareBuckets(t *testing.T) {
 	}
 }
 
-// full is a memory that as many streams of one temporality have filled as it may hold.
+// full is a memory that as many streams of one temporality have filled as it may hold, each
+// older than the observation and a group by itself.
 func full(cumulative bool) *Streams {
-	s := New(Options{Limit: many, Gap: time.Hour})
+	s := New(Options{Limit: many, Groups: MaxGroups, Gap: time.Hour, Created: time.Unix(5, 0)})
 	for id := range uint64(many) {
-		s.Advance(&Point{ID: spread(id), Start: 1, Time: 2, Bytes: 5, Cumulative: cumulative}, time.Unix(10, 0))
+		s.Advance(&Point{ID: spread(id), Group: spread(id), Start: 1, Time: 2, Bytes: 5, Cumulative: cumulative}, time.Unix(10, 0))
 	}
 	return s
 }
@@ -87,9 +88,12 @@ func TestAMillionStreamsTakeAHundredBytesEach(t *testing.T) {
 
 		// Another million come and go, and take no more.
 		for id := range uint64(many) {
-			s.Advance(&Point{ID: spread(many + id), Start: 1, Time: 3, Bytes: 5, Cumulative: cumulative}, time.Unix(10, 0))
+			s.Advance(&Point{ID: spread(many + id), Group: spread(many + id), Start: 1, Time: 3, Bytes: 5, Cumulative: cumulative}, time.Unix(10, 0))
 		}
 		assert.Equal(t, Stats{Streams: many, Evicted: many}, s.Stats(), name)
+		if cumulative {
+			assert.Equal(t, MaxGroups, s.groups.table.len(), "the groups are full, too")
+		}
 		assert.Less(t, float64(heap()-before)/many, each+1, name)
 		runtime.KeepAlive(s)
 	}
@@ -97,13 +101,13 @@ func TestAMillionStreamsTakeAHundredBytesEach(t *testing.T) {
 
 func TestKnownStreamsAndForgottenOnesPlacesCostNoAllocation(t *testing.T) {
 	for name, cumulative := range map[string]bool{"cumulative": true, "delta": false} {
-		s := New(Options{Limit: 1000, Gap: time.Hour})
+		s := New(Options{Limit: 1000, Groups: 100, Gap: time.Hour, Created: time.Unix(5, 0)})
 		id, at := uint64(0), int64(2)
 		advance := func() {
 			at++
 			for range 100 {
 				id++
-				s.Advance(&Point{ID: id % 1500, Time: at, Bytes: at, Cumulative: cumulative}, time.Unix(10, 0))
+				s.Advance(&Point{ID: id % 1500, Group: id % 150, Start: 1, Time: at, Bytes: at, Cumulative: cumulative}, time.Unix(10, 0))
 			}
 		}
 		for range 100 {
@@ -138,7 +142,7 @@ func BenchmarkAdvance(b *testing.B) {
 					if i == 0 {
 						at++
 					}
-					s.Advance(&Point{ID: order.ids[i], Start: 1, Time: at, Bytes: 5 * at, Cumulative: cumulative}, now)
+					s.Advance(&Point{ID: order.ids[i], Group: order.ids[i] % 1000, Start: 1, Time: at, Bytes: 5 * at, Cumulative: cumulative}, now)
 					i = (i + 1) % many
 				}
 				b.ReportMetric(each, "B/stream")
