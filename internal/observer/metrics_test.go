@@ -2,6 +2,7 @@ package observer
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ type sender struct {
 	temporality pmetric.AggregationTemporality
 	started     time.Time
 	totals      map[string]int64
+	known       []flow.Record // one of each stream, for exportAll
 }
 
 func newSender(temporality pmetric.AggregationTemporality, started time.Time) *sender {
@@ -56,6 +58,24 @@ func (s *sender) export(records ...flow.Record) pmetric.Metrics {
 		p.SetTimestamp(pcommon.Timestamp(r.Time))
 	}
 	return md
+}
+
+// exportAll counts records as of a time and returns a batch of all streams ever counted, as the SDKs
+// of OpenTelemetry do.
+func (s *sender) exportAll(at time.Time, records ...flow.Record) pmetric.Metrics {
+	for i := range s.known {
+		s.known[i].Sent, s.known[i].Time = 0, at.UnixNano()
+	}
+	for _, r := range records {
+		r.Time = at.UnixNano()
+		same := func(k flow.Record) bool { return k.Destination == r.Destination && k.DestinationPort == r.DestinationPort }
+		if i := slices.IndexFunc(s.known, same); i >= 0 {
+			s.known[i].Sent += r.Sent
+		} else {
+			s.known = append(s.known, r)
+		}
+	}
+	return s.export(s.known...)
 }
 
 // count delivers a batch that the next consumer accepts.
@@ -105,6 +125,30 @@ func TestMetricsAlertAsLogsDo(t *testing.T) {
 			assert.Equal(t, logs.Stats().Bytes, b.Stats().Bytes)
 		})
 	}
+}
+
+// Given a process that is older than the observation and dates all streams by its own start, when
+// a theft to a new destination ends within one export, then it alerts with all its bytes.
+func TestATheftWithinOneExportOfAnOlderProcessAlerts(t *testing.T) {
+	b := newBench(t, func(*config.Config) {})
+	s := newSender(cumulative(), b.now.Add(-1000*time.Hour))
+	b.count(s.exportAll(b.now, bare(b.now, 9999, 70_000_000_000))) // idle ever since
+	for hour := range 24 * 3 {
+		b.now = b.now.Add(time.Hour)
+		var sent []flow.Record
+		for _, port := range []uint16{443, 80, 22, 993, 8443, 123} {
+			sent = append(sent, bare(b.now, port, 200_000+int64(hour*1000)))
+		}
+		b.count(s.exportAll(b.now, sent...))
+	}
+	b.now = b.now.Add(10 * time.Minute)
+	before := b.Stats()
+	b.count(s.exportAll(b.now, bare(b.now, 4444, 800_000_000)))
+
+	after := b.Stats()
+	assert.Contains(t, b.told(), "exfil.anomaly 4444")
+	assert.EqualValues(t, 800_000_000, after.Bytes-before.Bytes)
+	assert.EqualValues(t, 7, after.Flows["first_point"], "the streams of the first two exports")
 }
 
 func TestNoNewsOfASenderIsAnAlert(t *testing.T) {

@@ -21,29 +21,26 @@ const (
 // exported.
 type group struct {
 	first   int64 // time of the first export
-	begun   int64 // first time of the newest export
-	last    int64 // newest time of that
-	before  int64 // newest time of the export before it; 0: there is none
+	newest  int64 // time of the newest export: of the first of its points that came
+	before  int64 // time of the export before, likewise; 0: there is none
 	repeats bool  // a stream that had nothing to tell was exported nevertheless
 }
 
 // export takes the time of a point into account.
 func (g *group) export(time int64) {
-	switch {
-	case time > g.begun+sameExport:
-		g.before, g.begun, g.last = g.last, time, time
-	case time > g.last:
-		g.last = time
+	if time > g.newest+sameExport {
+		g.before, g.newest = g.newest, time
 	}
 }
 
 // bornAfter returns the time after which a stream was born that nobody has seen before a point of this
-// time: that of the last export without it. It says no where the stream may be older:
-// where the export before was not late enough to be sure that it would have been in it, or was
-// before the horizon, so that the stream may have been in it and was forgotten, or where
-// the sender has not shown yet that it leaves no stream out.
+// time: that of an export without it. It says no where the stream may be older:
+// where the point is of that export or of one before, where that export is so early in the
+// group that earlier ones may not be here yet, or before the horizon, so that the stream may
+// have been in it and was forgotten, or where the sender has not shown yet that it leaves
+// no stream out.
 func (g *group) bornAfter(time, horizon int64) (since int64, ok bool) {
-	if g == nil || !g.repeats || time < g.begun || g.before < max(g.first+settling, horizon) {
+	if g == nil || !g.repeats || time <= g.before+sameExport || g.before < max(g.first+settling, horizon) {
 		return 0, false
 	}
 	return g.before, true
@@ -63,7 +60,7 @@ func (gs *groups) of(p *Point) *group {
 		gs.id, gs.last = p.Group, gs.table.find(p.Group)
 		if gs.last == nil {
 			gs.last, _, _ = gs.table.add(p.Group)
-			*gs.last = group{first: p.Time, begun: p.Time, last: p.Time}
+			*gs.last = group{first: p.Time, newest: p.Time}
 		}
 	}
 	gs.last.export(p.Time)

@@ -37,26 +37,24 @@ type Options struct {
 //
 // Some senders, OpenTelemetry's Go SDK by default among them, date all their streams by the start of
 // the process. Where the observation is younger than that, the start tells nothing of a stream that is
-// born later. But such a sender repeats every stream in each export. So what a stream's first point
-// tells counts whole, too, if earlier exports of its group lacked it: the one before, which must be
-// settling after the first, and all between them. Only a group counts for this that was seen
-// to repeat a total that had not changed: senders that export only what changes never do. After a
-// group's silence of more than Options.Gap, it is as after an outage.
+// born later. But such a sender repeats every stream in each export. So the first point of a stream counts
+// whole, too, if its group was exported without it before, from the group's first export to the last one, and
+// for no less than settling (see there). Only a group counts for this that was seen to repeat a total that
+// had not changed: senders that export only what changes never do. If the last export without
+// the stream is further back than Options.Gap, there was an outage, and it counts nothing.
 //
-// What this cannot count twice is any stream that is remembered, that was forgotten since the
-// export before, whose start is unknown, or whose whole group was not seen before, be it new, forgotten
-// or moved here from another collector. What it does count twice, or too early, are totals
-// that were held back or counted under another name: where a sender leaves a stream out for an
-// export and goes on with its old total, and the stream was forgotten here meanwhile; where single
-// streams of a sender, not all of them, move here from another collector; where parts of all of a
-// group's exports are lost for longer than settling when it is new. What counts nothing still is the
-// first point of a stream that is born before its group has settled. Delta streams have none
-// of these troubles.
+// So nothing counts twice of a stream that is remembered, of one that was forgotten since
+// its group's last export, or that does not say when it began, nor of a group that is seen for the first
+// time, be it new, forgotten or moved here from another collector. What was sent earlier, and may have been
+// counted then, counts where a sender leaves a stream out for an export and later goes on with its old
+// total, if the stream was forgotten meanwhile or was left out from the beginning; where single streams of a
+// sender, not the sender, move here from another collector; and where of all exports in a group's first
+// minutes the same part is lost. What counts nothing still is the first point of a
+// stream that is born before its group has settled. Delta streams have none of these troubles.
 //
-// A stream that a sender drops while it is idle, as OBI does after some minutes, may come back with the same
-// start and either go on or begin at nothing. Where it is remembered, its total tells: if that has
-// fallen, it counts whole. If not, the difference counts, which is too little by the total before
-// for one that began at nothing, and never too much.
+// A stream that its sender drops while it is idle, and takes up again with the same start, may go
+// on or begin at nothing. Its total tells where it has fallen: then it counts whole. Else the difference
+// counts, which for one that began at nothing is too little by the total before, and never too much.
 //
 // A stream that is silent while others are not had nothing to tell, or its sender has dropped it for
 // a while: what its next point adds counts at that point's time. Not so after an outage (see
@@ -145,7 +143,7 @@ func (s *Streams) Advance(p *Point, now time.Time) (added int64, o Outcome) {
 // older says whether a point's start is known, but is before the observation, or so long ago that the stream
 // may have been counted and forgotten.
 func (s *Streams) older(p *Point) bool {
-	return p.Start != 0 && p.Start < s.horizon && p.Start < p.Time
+	return p.Start != 0 && p.Start < s.horizon
 }
 
 // outcome judges an increment.

@@ -99,6 +99,17 @@ func TestAMillionStreamsTakeAHundredBytesEach(t *testing.T) {
 	}
 }
 
+// A sender that dates each stream by itself must not fill the groups.
+func TestStreamsThatAreYoungerThanTheObservationTakeNoGroup(t *testing.T) {
+	s := New(Options{Limit: 10, Groups: 10, Gap: time.Hour, Created: time.Unix(5, 0)})
+	for id := range uint64(5) {
+		start := time.Unix(5, int64(id)).UnixNano()
+		_, outcome := s.Advance(&Point{ID: id, Group: id, Start: start, Time: start + 1, Bytes: 5, Cumulative: true}, time.Unix(10, 0))
+		assert.Equal(t, Added, outcome)
+	}
+	assert.Zero(t, s.groups.table.len())
+}
+
 func TestKnownStreamsAndForgottenOnesPlacesCostNoAllocation(t *testing.T) {
 	for name, cumulative := range map[string]bool{"cumulative": true, "delta": false} {
 		s := New(Options{Limit: 1000, Groups: 100, Gap: time.Hour, Created: time.Unix(5, 0)})
