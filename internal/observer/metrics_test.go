@@ -68,7 +68,9 @@ func (s *sender) exportAll(at time.Time, records ...flow.Record) pmetric.Metrics
 	}
 	for _, r := range records {
 		r.Time = at.UnixNano()
-		same := func(k flow.Record) bool { return k.Destination == r.Destination && k.DestinationPort == r.DestinationPort }
+		same := func(k flow.Record) bool {
+			return k.Destination == r.Destination && k.DestinationPort == r.DestinationPort
+		}
 		if i := slices.IndexFunc(s.known, same); i >= 0 {
 			s.known[i].Sent += r.Sent
 		} else {
