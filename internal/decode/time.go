@@ -15,7 +15,7 @@ func (s *Scratch) time(ks keys) int64 {
 		if !s.has(i) {
 			continue
 		}
-		if t := instant(s.values[i]); t > 0 {
+		if t := instant(s.values[i], 0); t > 0 {
 			return t
 		}
 	}
@@ -30,32 +30,54 @@ func (s *Scratch) timeOr(ks keys) int64 {
 	return s.received
 }
 
-func instant(v pcommon.Value) int64 {
-	switch v.Type() {
-	case pcommon.ValueTypeInt:
-		return epoch(v.Int())
-	case pcommon.ValueTypeDouble:
-		return epochFloat(v.Double())
-	case pcommon.ValueTypeStr:
-		return instantOfText(v.Str())
-	case pcommon.ValueTypeSlice:
-		if e, ok := only(v); ok {
-			return instant(e)
+// earliest is the first instant that a clock shows which was ever set: 2000-01-01. What is before it was
+// counted from the start of a device, or in another unit.
+const earliest = 946_684_800 * int64(time.Second)
+
+// timeUntil reads an instant as time does, from keys whose numbers are in the given unit (0: to be told
+// from their magnitude), but passes over those before earliest and after latest; 0 where none is left.
+func (s *Scratch) timeUntil(latest int64, unit time.Duration, ks keys) int64 {
+	for _, i := range ks {
+		if !s.has(i) {
+			continue
+		}
+		if t := instant(s.values[i], unit); t >= earliest && t <= latest {
+			return t
 		}
 	}
 	return 0
 }
 
-func instantOfText(t string) int64 {
+// instant reads a number in the given unit (0: to be told from its magnitude), or a text of one or of
+// an RFC 3339 time.
+func instant(v pcommon.Value, unit time.Duration) int64 {
+	switch v.Type() {
+	case pcommon.ValueTypeInt:
+		return epoch(v.Int(), unit)
+	case pcommon.ValueTypeDouble:
+		return epochFloat(v.Double(), unit)
+	case pcommon.ValueTypeStr:
+		return instantOfNumeral(v.Str(), unit)
+	case pcommon.ValueTypeSlice:
+		if e, ok := only(v); ok {
+			return instant(e, unit)
+		}
+	}
+	return 0
+}
+
+func instantOfText(t string) int64 { return instantOfNumeral(t, 0) }
+
+func instantOfNumeral(t string, unit time.Duration) int64 {
 	t = strings.TrimSpace(t)
 	if n, ok := digits(t); ok {
-		return epoch(n)
+		return epoch(n, unit)
 	}
 	if n := rfc3339(t); n > 0 {
 		return n
 	}
 	if x, ok := float(t); ok {
-		return epochFloat(x)
+		return epochFloat(x, unit)
 	}
 	return 0
 }
@@ -68,41 +90,48 @@ const (
 	maxMicroseconds = 1e17
 )
 
-// epoch turns seconds, milli-, micro- or nanoseconds since the epoch into nanoseconds;
-// 0 if that is before the epoch or after 2262.
-func epoch(n int64) int64 {
-	unit := int64(time.Nanosecond)
+// unitOfEpoch tells the unit of a time since the epoch from its magnitude.
+func unitOfEpoch(n int64) time.Duration {
 	switch {
 	case n < maxSeconds:
-		unit = int64(time.Second)
+		return time.Second
 	case n < maxMilliseconds:
-		unit = int64(time.Millisecond)
+		return time.Millisecond
 	case n < maxMicroseconds:
-		unit = int64(time.Microsecond)
+		return time.Microsecond
 	}
-	if n < 0 || n > math.MaxInt64/unit {
+	return time.Nanosecond
+}
+
+// epoch turns a time since the epoch in the given unit (0: to be told from its magnitude) into
+// nanoseconds; 0 if that is before the epoch or after 2262.
+func epoch(n int64, unit time.Duration) int64 {
+	if unit == 0 {
+		unit = unitOfEpoch(n)
+	}
+	if n < 0 || n > math.MaxInt64/int64(unit) {
 		return 0
 	}
-	return n * unit
+	return n * int64(unit)
 }
 
 // epochFloat is epoch for numbers with a fraction, kept to the microsecond, which is as
 // much as a double holds.
-func epochFloat(x float64) int64 {
-	switch {
-	case !(x > 0 && x < math.MaxInt64): // NaN included
+func epochFloat(x float64, unit time.Duration) int64 {
+	if !(x > 0 && x < math.MaxInt64) { // NaN included
 		return 0
-	case x < maxSeconds:
-		x *= 1e6
-	case x < maxMilliseconds:
-		x *= 1e3
-	default:
-		return epoch(int64(x))
 	}
-	if n := int64(math.Round(x)); n <= math.MaxInt64/int64(time.Microsecond) {
-		return n * int64(time.Microsecond)
+	if unit == 0 {
+		unit = unitOfEpoch(int64(x))
 	}
-	return 0
+	if unit < time.Millisecond {
+		return epoch(int64(x), unit)
+	}
+	x = math.Round(x * float64(unit/time.Microsecond))
+	if x > math.MaxInt64/float64(time.Microsecond) {
+		return 0
+	}
+	return int64(x) * int64(time.Microsecond)
 }
 
 // rfc3339 reads an RFC 3339 time, its offset also without colon as Suricata writes it;
