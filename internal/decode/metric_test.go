@@ -209,6 +209,32 @@ func list(m pcommon.Map, texts ...string) {
 }
 
 // All ends of a large site, a stream each way: as regular as attributes get.
+// What one sender exports together is a group, whatever its attributes.
+func TestWhatMakesAGroup(t *testing.T) {
+	type change = func(rm pmetric.ResourceMetrics, m pmetric.Metric, p pmetric.NumberDataPoint)
+	group := func(c change) uint64 {
+		_, at, why := onePoint(t, everything(t), counterOf(c))
+		require.Equal(t, decode.Accepted, why)
+		return at.Group
+	}
+	same := group(nil)
+	assert.Equal(t, same, group(func(_ pmetric.ResourceMetrics, _ pmetric.Metric, p pmetric.NumberDataPoint) {
+		p.Attributes().PutInt("dst.port", 4444)
+		p.SetTimestamp(9)
+	}))
+	for name, c := range map[string]change{
+		"start": func(_ pmetric.ResourceMetrics, _ pmetric.Metric, p pmetric.NumberDataPoint) { p.SetStartTimestamp(3) },
+		"resource": func(rm pmetric.ResourceMetrics, _ pmetric.Metric, _ pmetric.NumberDataPoint) {
+			rm.Resource().Attributes().PutStr("service.instance.id", "2")
+		},
+		"scope": func(rm pmetric.ResourceMetrics, _ pmetric.Metric, _ pmetric.NumberDataPoint) {
+			rm.ScopeMetrics().At(0).Scope().SetName("other")
+		},
+	} {
+		assert.NotEqual(t, same, group(c), name)
+	}
+}
+
 func TestStreamsOfALargeSiteDoNotCollide(t *testing.T) {
 	const each = 80
 	d := newDecoder(t)

@@ -26,6 +26,7 @@ type Batch struct {
 	runningTotals bool // some of flows are
 	// counted are those of flows that counters tell of, in the order of flows.
 	counted  []counted
+	heard    []stream.Point // of counters whose flows do not leave
 	findings []detector.Finding
 
 	read     int64   // log records or data points looked at
@@ -56,7 +57,7 @@ func (b *Batch) reset() {
 	clear(b.findings)
 	b.findings = b.findings[:0]
 	b.runningTotals = false
-	b.counted = b.counted[:0]
+	b.counted, b.heard = b.counted[:0], b.heard[:0]
 	b.read, b.own, b.repeated, b.exempted = 0, 0, 0, 0
 	clear(b.reasons)
 	clear(b.outcomes)

@@ -82,16 +82,37 @@ func (o *Observer) decodePoint(b *Batch, p pmetric.NumberDataPoint) {
 	n := len(b.flows)
 	if o.resolve(b, r); len(b.flows) > n {
 		b.counted = append(b.counted, counted{at, n})
+		return
+	}
+	b.hear(at)
+}
+
+// hear keeps a point whose bytes do not leave, for it tells that its sender is there; of those in a row
+// that tell the same, one.
+func (b *Batch) hear(at stream.Point) {
+	if last := len(b.heard) - 1; last >= 0 && b.heard[last].Group == at.Group && b.heard[last].Time == at.Time {
+		return
+	}
+	b.heard = append(b.heard, at)
+}
+
+// openStreams tells the memory of streams of the times in the first batch of counters, and who was heard of.
+func (o *Observer) openStreams(b *Batch, now time.Time) {
+	if len(b.counted) > 0 {
+		o.streams.Open(b.times())
+	}
+	for i := range b.heard {
+		o.streams.Hear(&b.heard[i], now)
 	}
 }
 
-// openStreams tells the memory of streams of the times in the first batch of counters.
-func (o *Observer) openStreams(b *Batch) {
-	oldest, newest := b.counted[0].Time, b.counted[0].Time
+// times returns when the oldest and the newest of the counters were taken, of which there is one at least.
+func (b *Batch) times() (oldest, newest int64) {
+	oldest, newest = b.counted[0].Time, b.counted[0].Time
 	for i := range b.counted {
 		oldest, newest = min(oldest, b.counted[i].Time), max(newest, b.counted[i].Time)
 	}
-	o.streams.Open(oldest, newest)
+	return oldest, newest
 }
 
 // increment replaces what a counter's flow carries by the bytes that it adds, and says whether

@@ -143,6 +143,13 @@ func TestATheftWithinOneExportOfAnOlderProcessAlerts(t *testing.T) {
 		}
 		b.count(s.exportAll(b.now, sent...))
 	}
+	s.known = nil // dropped while idle, but for what stays inside
+	inside := bare(b.now, 445, 1000)
+	inside.Destination = inside.Source.Next()
+	for range 12 {
+		b.now = b.now.Add(time.Hour)
+		b.count(s.exportAll(b.now, inside, inside))
+	}
 	b.now = b.now.Add(10 * time.Minute)
 	before := b.Stats()
 	b.count(s.exportAll(b.now, bare(b.now, 4444, 800_000_000)))

@@ -143,7 +143,7 @@ func (o *Observer) asn(addr netip.Addr) (uint32, string, bool) {
 // brings. The batch is the observer's again.
 func (o *Observer) Commit(b *Batch) {
 	now := o.now()
-	if b.runningTotals || len(b.counted) > 0 || len(b.excepted) > 0 {
+	if b.runningTotals || len(b.counted) > 0 || len(b.heard) > 0 || len(b.excepted) > 0 {
 		o.admit(b, now)
 	}
 	o.counts.add(b)
@@ -160,7 +160,7 @@ func (o *Observer) Discard(b *Batch) {
 }
 
 func (o *Observer) release(b *Batch) {
-	if cap(b.flows) > maxKeptFlows || cap(b.records) > maxKeptFlows || cap(b.counted) > maxKeptFlows {
+	if cap(b.flows) > maxKeptFlows || cap(b.records) > maxKeptFlows || cap(b.counted) > maxKeptFlows || cap(b.heard) > maxKeptFlows {
 		return
 	}
 	b.reset()
@@ -173,9 +173,7 @@ func (o *Observer) admit(b *Batch, now time.Time) {
 	o.admission.Lock()
 	defer o.admission.Unlock()
 	o.totals.age(now)
-	if len(b.counted) > 0 {
-		o.openStreams(b)
-	}
+	o.openStreams(b, now)
 	kept, left := b.flows[:0], b.counted
 	for i := range b.flows {
 		f := &b.flows[i]

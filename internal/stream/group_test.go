@@ -223,6 +223,47 @@ func TestAForgottenGroupIsANewOne(t *testing.T) {
 	assert.EqualValues(t, 700, added)
 }
 
+// Given a sender that for hours tells of nothing that matters, but is heard of, when a stream is
+// born or comes back, then it counts. Without that there was an outage.
+func TestASenderThatIsHeardOfIsNotCutOff(t *testing.T) {
+	for name, c := range map[string]struct {
+		id   uint64
+		adds int64
+	}{"newborn": {3, 700}, "known": {2, 700}} {
+		t.Run(name, func(t *testing.T) {
+			for _, heard := range []bool{true, false} {
+				p := oldProcess(observed(10))
+				p.run(0, hour)
+				for at := hour; at < 9*hour && heard; at += minute {
+					other := (&export{start: p.start, time: at}).point(0)
+					other.Group = p.group
+					p.Hear(&other, later())
+				}
+				far := (&export{start: p.start, time: 5000 * hour}).point(0)
+				far.Group = p.group
+				p.Hear(&far, later())
+				delta := (&export{start: p.start, time: 20 * hour}).point(0)
+				delta.Cumulative = false
+				p.Hear(&delta, later())
+
+				total := c.adds
+				if c.id == 2 {
+					total += 9_000_000
+				}
+				added, outcome := p.export(c.id, 9*hour, total)
+				if heard {
+					assert.Equal(t, c.adds, added)
+					assert.Equal(t, stream.Added, outcome)
+				} else {
+					assert.Zero(t, added)
+					assert.Equal(t, stream.Stale, outcome)
+				}
+				assert.Zero(t, p.Stats().Evicted)
+			}
+		})
+	}
+}
+
 func TestAPointFromTheFutureDoesNotEndAnExport(t *testing.T) {
 	p := oldProcess(observed(10))
 	p.run(0, hour)

@@ -3,7 +3,7 @@ package stream
 import "time"
 
 // MaxStreams is a limit that suits most: a million streams of each temporality, which take
-// about 60 MB if they are cumulative and 100 MB if they are delta.
+// about 60 MB if they are cumulative and 90 MB if they are delta.
 const MaxStreams = 1_000_000
 
 // maxIncrement bounds what one point may add, in bytes; more is a broken counter.
@@ -144,6 +144,18 @@ func (s *Streams) Advance(p *Point, now time.Time) (added int64, o Outcome) {
 // may have been counted and forgotten.
 func (s *Streams) older(p *Point) bool {
 	return p.Start != 0 && p.Start < s.horizon
+}
+
+// Hear takes notice, at the clock's time now, of a point whose bytes do not matter: its sender was
+// exporting then. So one that has nothing else to tell for hours is not taken for cut off.
+func (s *Streams) Hear(p *Point, now time.Time) {
+	if !p.Cumulative || p.Time > now.UnixNano()+s.skew {
+		return
+	}
+	s.pass(p.Time)
+	if s.older(p) {
+		s.groups.of(p)
+	}
 }
 
 // outcome judges an increment.
