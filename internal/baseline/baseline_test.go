@@ -29,27 +29,47 @@ func studentTail(z float64) float64 {
 
 func TestSurpriseIsTheTailOfStudentsDistribution(t *testing.T) {
 	for _, z := range []float64{-8, -2, -0.5, 0, 0.5, 1, 2.015, 3.365, 4.032, 10, 50} {
-		assert.InDelta(t, -math.Log(studentTail(z)), Surprise(z), 1e-4, "z = %v", z)
+		assert.InDelta(t, -math.Log(studentTail(z)), student{}.surprise(z), 1e-4, "z = %v", z)
 	}
 	// Tabulated: the upper 5 % point for five degrees of freedom is 2.015, the upper 0.5 % point 4.032.
-	assert.InDelta(t, 0.05, math.Exp(-Surprise(2.015)), 1e-4)
-	assert.InDelta(t, 0.005, math.Exp(-Surprise(4.032)), 1e-5)
-	assert.InDelta(t, Surprise(1000), Surprise(1000.0001), 1e-3, "the far tail continues the near one")
+	assert.InDelta(t, 0.05, math.Exp(-student{}.surprise(2.015)), 1e-4)
+	assert.InDelta(t, 0.005, math.Exp(-student{}.surprise(4.032)), 1e-5)
+	assert.InDelta(t, student{}.surprise(1000), student{}.surprise(1000.0001), 1e-3, "the far tail continues the near one")
 }
 
 func TestSurpriseGrowsAndDeviationInvertsIt(t *testing.T) {
-	last := 0.0
-	for z := -50.0; z < 1e5; z = z + 0.3 + math.Abs(z)*0.1 {
-		x := Surprise(z)
-		require.Greater(t, x, last)
-		last = x
-		if z > -6 { // below, the surprise is too close to 0 to be told apart
-			assert.InDelta(t, z, Deviation(x), 1e-5*max(1, math.Abs(z)), "z = %v", z)
+	for name, tail := range map[string]tail{"student": student{}, "logistic": logistic{}} {
+		last := 0.0
+		for z := -13.0; z < 1e5; z = z + 0.3 + math.Abs(z)*0.1 {
+			x := tail.surprise(z)
+			require.Greater(t, x, last, "%s, z = %v", name, z)
+			last = x
+			if z > -6 && x < 700 { // below, the surprise is too close to 0 to be told apart
+				assert.InDelta(t, z, tail.deviation(x), 1e-5*max(1, math.Abs(z)), "%s, z = %v", name, z)
+			}
 		}
+		assert.True(t, math.IsInf(tail.deviation(0), -1), name)
+		assert.True(t, math.IsInf(tail.deviation(-3), -1), name)
 	}
-	assert.True(t, math.IsInf(Deviation(0), -1))
-	assert.True(t, math.IsInf(Deviation(-3), -1))
-	assert.True(t, math.IsInf(Deviation(1e6), 1))
+	assert.True(t, math.IsInf(student{}.deviation(1e6), 1))
+}
+
+func TestTheTailOfNewcomersIsLogistic(t *testing.T) {
+	for _, z := range []float64{-5, -1, 0, 0.4, 3, 10} {
+		assert.InEpsilon(t, -math.Log(1/(1+math.Exp(z/logisticScale))), logistic{}.surprise(z), 1e-6, "z = %v", z)
+	}
+	far := logisticFar * logisticScale
+	assert.InDelta(t, logistic{}.surprise(far-1e-9), logistic{}.surprise(far+1e-9), 1e-7, "the far tail continues the near one")
+	// The tail falls by a power of the bytes: ten times as many are as much less probable at a gigabyte as at a terabyte.
+	m, p := NewModel(span, 1, false, Ablation{}), Prediction{Centre: 8, Spread: 1, Class: newcomers}
+	assert.InEpsilon(t, m.Surprise(p, 1e10)-m.Surprise(p, 1e9), m.Surprise(p, 1e13)-m.Surprise(p, 1e12), 1e-5)
+	p.Class++
+	assert.Less(t, m.Surprise(p, 1e13)-m.Surprise(p, 1e12), m.Surprise(p, 1e10)-m.Surprise(p, 1e9), "which is not so with a history")
+}
+
+// predict as a space of one rule does.
+func predict(m *Model, s *Series, table *Table, slot Slot) Prediction {
+	return m.Predict(s, table, slot, s.Activity(s.Next, span))
 }
 
 func TestScoreStandsForFalseAlarms(t *testing.T) {
@@ -82,7 +102,7 @@ func TestSlots(t *testing.T) {
 // keys learns windows of several entities: bytes(entity, window) < 0 means inactive.
 func keys(t *testing.T, entities, windows int, bytes func(entity, window int) int64) (*Model, []Series, []*Table) {
 	t.Helper()
-	m := NewModel(span, 1, false)
+	m := NewModel(span, 1, false, Ablation{})
 	series, tables := make([]Series, entities), make([]*Table, entities)
 	start := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 	for w := range windows {
@@ -96,8 +116,8 @@ func keys(t *testing.T, entities, windows int, bytes func(entity, window int) in
 					s.Begin(uint32(w), uint32(w))
 				}
 				s.SkipTo(uint32(w), span)
-				p := m.Predict(s, tables[e], slot)
-				m.Learn(s, tables[e], slot, p, b, false)
+				p := predict(m, s, tables[e], slot)
+				m.Learn(s, tables[e], slot, p, b, true)
 				if tables[e] == nil && m.WantsTable(s) {
 					tables[e] = new(Table)
 				}
@@ -120,7 +140,7 @@ func TestPredictionFindsLevelAndSpread(t *testing.T) {
 	m, series, tables := keys(t, 20, 8*28, func(e, w int) int64 { return noisy(r, 1e6*float64(e+1), 0.5) })
 	for e := range series {
 		series[e].SkipTo(8*28, span)
-		p := m.Predict(&series[e], tables[e], Slot{})
+		p := predict(m, &series[e], tables[e], Slot{})
 		assert.InDelta(t, math.Log(1e6*float64(e+1)), float64(p.Centre), 0.5)
 		assert.InDelta(t, 0.5, float64(p.Spread), 0.15)
 		assert.InDelta(t, 0, float64(p.Silence), 0.01, "always active")
@@ -141,12 +161,12 @@ func TestPredictionKnowsTheHour(t *testing.T) {
 	})
 	s, table := &series[3], tables[3]
 	require.NotNil(t, table)
-	noon := m.Predict(s, table, Slot{Day: 4})
-	evening := m.Predict(s, table, Slot{Day: 6})
-	midnight := m.Predict(s, table, Slot{Day: 0})
+	noon := predict(m, s, table, Slot{Day: 4})
+	evening := predict(m, s, table, Slot{Day: 6})
+	midnight := predict(m, s, table, Slot{Day: 0})
 	assert.Greater(t, noon.Median(), 100*evening.Median())
 	assert.Greater(t, midnight.Silence, evening.Silence+1, "traffic at an hour that is silent is the more surprising")
-	assert.Greater(t, midnight.Surprise(1e8), evening.Surprise(1e8))
+	assert.Greater(t, m.Surprise(midnight, 1e8)+float64(midnight.Silence), m.Surprise(evening, 1e8)+float64(evening.Silence))
 }
 
 func TestNewcomersAreComparedWithNewcomers(t *testing.T) {
@@ -164,7 +184,7 @@ func TestNewcomersAreComparedWithNewcomers(t *testing.T) {
 	})
 	var fresh Series
 	fresh.Begin(uint32(windows), uint32(windows))
-	p := m.Predict(&fresh, nil, Slot{})
+	p := predict(m, &fresh, nil, Slot{})
 	// The busy keys were new once, too: 20 of the 244 first windows.
 	assert.InDelta(t, math.Log(1e4), float64(p.Centre), 1.2)
 	assert.Less(t, m.Threshold(p, 1, 1<<20), int64(300e6), "a new port that sends 300 MB is found, though busy ports send more every window")
@@ -175,7 +195,7 @@ func TestThresholdIsWhereTheJudgementCrosses(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 2))
 	m, series, tables := keys(t, 30, 8*21, func(e, w int) int64 { return noisy(r, 1e7, 1) })
 	for e := range series {
-		p := m.Predict(&series[e], tables[e], Slot{Day: 3})
+		p := predict(m, &series[e], tables[e], Slot{Day: 3})
 		for _, alarms := range []float64{10, 1, 0.01} {
 			threshold := m.Threshold(p, alarms, 0)
 			assert.Greater(t, m.Judge(p, threshold/101*100).FalseAlarms, alarms)
@@ -192,7 +212,7 @@ func TestCalibrationFitsTheTailThatIs(t *testing.T) {
 	// 400 windows every three hours whose surprise has 1.4 times the scale that the model promises.
 	for w := range 8 * 28 {
 		for range 400 {
-			c.count(1.4*r.ExpFloat64(), false)
+			c.count(1.4*r.ExpFloat64(), true)
 		}
 		c.pass(span)
 		if w%8 == 7 {
@@ -214,10 +234,10 @@ func TestAlertedWindowsAreNoOrdinaryOnes(t *testing.T) {
 		var c Calibration
 		for w := range 8 * 14 {
 			for range 50 {
-				c.count(r.ExpFloat64(), false)
+				c.count(r.ExpFloat64(), true)
 			}
 			if extra {
-				c.count(60, true)
+				c.count(60, false)
 			}
 			c.pass(span)
 			if w%8 == 7 {
@@ -290,7 +310,7 @@ func TestALastingChangeIsLearnedInDays(t *testing.T) {
 		}
 		return noisy(r, 1e7, 0.3)
 	})
-	p := m.Predict(&series[0], tables[0], SlotOf(time.Date(2026, 4, 6, 12, 0, 0, 0, time.UTC)))
+	p := predict(m, &series[0], tables[0], SlotOf(time.Date(2026, 4, 6, 12, 0, 0, 0, time.UTC)))
 	assert.Greater(t, m.Threshold(p, 1, 1<<20), int64(5e7), "after a week the new level is usual")
 }
 
@@ -303,7 +323,7 @@ func TestOneHugeWindowBarelyMovesTheBaseline(t *testing.T) {
 			}
 			return noisy(r, 1e7, 0.3)
 		})
-		p := m.Predict(&series[0], tables[0], Slot{Day: 4})
+		p := predict(m, &series[0], tables[0], Slot{Day: 4})
 		return m.Threshold(p, 1, 1<<20)
 	}
 	assert.Less(t, history(true), 2*history(false))
@@ -331,7 +351,7 @@ func TestSilenceIsAccountedForAtOnceOrStepByStep(t *testing.T) {
 
 func TestDetailKeysFollowTheSharedShape(t *testing.T) {
 	r := rand.New(rand.NewPCG(6, 8))
-	m := NewModel(span, 0.25, true)
+	m := NewModel(span, 0.25, true, Ablation{})
 	series := make([]Series, 50)
 	start := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 	for w := range 8 * 28 {
@@ -342,13 +362,13 @@ func TestDetailKeysFollowTheSharedShape(t *testing.T) {
 				median = 1e7
 			}
 			s := &series[e]
-			p := m.Predict(s, nil, slot)
-			m.Learn(s, nil, slot, p, noisy(r, median, 0.4), false)
+			p := predict(m, s, nil, slot)
+			m.Learn(s, nil, slot, p, noisy(r, median, 0.4), true)
 		}
 		m.EndWindow(slot, w%8 == 7)
 	}
-	noon := m.Predict(&series[7], nil, Slot{Day: 4, Week: 12})
-	night := m.Predict(&series[7], nil, Slot{Day: 0, Week: 8})
+	noon := predict(m, &series[7], nil, Slot{Day: 4, Week: 12})
+	night := predict(m, &series[7], nil, Slot{Day: 0, Week: 8})
 	assert.Greater(t, noon.Median(), 20*night.Median())
 	assert.False(t, m.WantsTable(&series[7]))
 	assert.False(t, m.LeansOnPeers(&series[7]))

@@ -10,7 +10,7 @@ const (
 	binWidth  = 0.25 // of surprise: the histogram reaches to e^−80
 	tailShare = 0.02 // share of windows that count as the tail
 	tailLeast = 20.0 // windows that a tail needs
-	tailClip  = 4.0  // excess over the tail's start beyond which a window counts no more
+	tailClip  = 16.0 // excess over the tail's start beyond which a window counts no more
 	tailPrior = 30.0 // pseudo-windows with the nominal tail, whose excess has mean 1
 	tailFloor = 0.3  // least mean excess that is believed
 
@@ -18,8 +18,16 @@ const (
 	calibratedFrom      = 0.05 // weeks observed before a fit is believed
 )
 
-// calibrationClasses is the number of classes by activity, see Series.calibrationClass.
-const calibrationClasses = 3
+// Classes by activity, see Series.calibrationClass.
+const (
+	newcomers          = 0
+	calibrationClasses = 3
+)
+
+// optimism is by what factor alarms come oftener than the fitted tails say. They are fitted to ordinary windows of
+// the past, while alarms come from what is new: ports and regions that are taken up for good reasons, one
+// after the other. Measured on organisations without thefts, see docs/detection.md.
+const optimism = 2.0
 
 // Calibration learns how often ordinary windows of one activity class are how surprising: the
 // upper tail of their surprise x is fitted by rate·exp(−(x−from)/scale) windows a week, an
@@ -37,11 +45,11 @@ type Calibration struct {
 	batch  [bins]int32
 }
 
-// count takes the surprise of one closed window. Windows that alert are counted as closed, but are no
-// ordinary ones: thefts would else raise the tail until they are part of it.
-func (c *Calibration) count(x float64, alerted bool) {
+// count takes the surprise of one closed window. Windows that alert are counted as closed, but are not
+// ordinary: thefts would else raise the tail until they are part of it.
+func (c *Calibration) count(x float64, ordinary bool) {
 	c.closed++
-	if alerted {
+	if !ordinary {
 		return
 	}
 	if c.fitted {

@@ -12,6 +12,8 @@ type Model struct {
 	span   time.Duration
 	share  float64 // of the false-alarm budget
 	detail bool    // entities follow the shared shape instead of having tables
+	tails  [calibrationClasses]tail
+	less   Ablation
 	shape  Shape
 	peers  Peers
 
@@ -25,8 +27,13 @@ type Model struct {
 
 // NewModel makes a model that has learned nothing. share is the part of a rule's budget of
 // false alarms that this space may use; detail spaces follow a shared shape.
-func NewModel(span time.Duration, share float64, detail bool) *Model {
-	return &Model{span: span, share: share, detail: detail}
+func NewModel(span time.Duration, share float64, detail bool, less Ablation) *Model {
+	m := &Model{span: span, share: share, detail: detail, less: less}
+	m.tails = [calibrationClasses]tail{logistic{}, student{}, student{}}
+	if less.StudentOnly {
+		m.tails[newcomers] = student{}
+	}
+	return m
 }
 
 // Prediction is the distribution of one entity's bytes in one window, frozen when the
@@ -40,21 +47,22 @@ type Prediction struct {
 }
 
 // Predict says what the series' next window is expected to bring. The series must have been
-// brought to the window by SkipTo; table may be nil.
-func (m *Model) Predict(s *Series, table *Table, slot Slot) Prediction {
+// brought to the window by SkipTo; table may be nil. active is how probable it is that the entity is
+// active at all, by what is known beside its own history; see Series.Activity.
+func (m *Model) Predict(s *Series, table *Table, slot Slot, active float64) Prediction {
 	k := s.experience()
-	priorMean, priorVariance := m.peers.prior(k)
+	priorMean, priorVariance := m.prior(k)
 	n := float64(s.N)
-	variance := (spreadStrength*m.peers.missedBy(k, priorVariance) + float64(s.SS)) / (spreadStrength + n)
+	variance := (spreadStrength*m.missedBy(k, priorVariance) + float64(s.SS)) / (spreadStrength + n)
 	// The weight of the peers' mean is what a normal hierarchy gives it: the variance within
 	// an entity over that between entities. A fixed weight would keep the centre of a key that is far from
 	// its peers, such as a nightly backup, wrong for weeks.
 	k0 := clip(variance/priorVariance, leastCentre, mostCentre)
 	level := (k0*priorMean + n*float64(s.Mean)) / (k0 + n)
-	active := (float64(s.Active) + 0.5) / (float64(s.Total) + 1)
 
 	var season float64
 	switch {
+	case m.less.NoSeason:
 	case m.detail:
 		season = s.shapeRate() * m.shape.at(slot)
 	case table != nil:
@@ -62,11 +70,14 @@ func (m *Model) Predict(s *Series, table *Table, slot Slot) Prediction {
 		season = cell.deviation()
 		active = (float64(cell.Active) + activeStrength*active) / (float64(cell.Total) + activeStrength)
 	}
+	if m.less.NoActivity {
+		active = 1
+	}
 	return Prediction{
 		Centre:  float32(level + season),
 		Spread:  float32(math.Sqrt(variance + spreadFloor)),
 		Season:  float32(season),
-		Silence: float32(-math.Log(clip(active, 1e-6, 1))),
+		Silence: float32(-math.Log(clip(active, leastActive, 1))),
 		Class:   s.calibrationClass(),
 	}
 }
@@ -76,9 +87,25 @@ func (p Prediction) Deviation(bytes int64) float64 {
 	return (YOf(bytes) - float64(p.Centre)) / float64(p.Spread)
 }
 
-// Surprise is −ln of the probability that the entity is active and sends more than these bytes.
-func (p Prediction) Surprise(bytes int64) float64 {
-	return Surprise(p.Deviation(bytes)) + float64(p.Silence)
+// prior is the mean and variance of y that an entity of class k starts from.
+func (m *Model) prior(k int) (mean, variance float64) {
+	if m.less.NoPeers {
+		return priorMean, priorSpread
+	}
+	return m.peers.prior(k)
+}
+
+// missedBy is the variance by which predictions for class k were missed; otherwise the given one.
+func (m *Model) missedBy(k int, otherwise float64) float64 {
+	if m.less.NoPeers {
+		return otherwise
+	}
+	return m.peers.missedBy(k, otherwise)
+}
+
+// Surprise is −ln of the probability that an entity, given that it is active, sends more than these bytes.
+func (m *Model) Surprise(p Prediction, bytes int64) float64 {
+	return m.tails[p.Class].surprise(p.Deviation(bytes))
 }
 
 // Median of the bytes, given that the entity is active.
@@ -91,12 +118,16 @@ type Verdict struct {
 	Calibrated  bool    // the tail was fitted to this deployment
 }
 
+// Ordinary says whether a window may teach the calibration: it does not reach the budget by the fitted tail as
+// it is, without the correction for its optimism.
+func (v Verdict) Ordinary(budget float64) bool { return v.FalseAlarms >= optimism*budget }
+
 // Judge weighs bytes against a prediction.
 func (m *Model) Judge(p Prediction, bytes int64) Verdict {
 	c := &m.calibration[p.Class]
-	perWeek := c.perWeek(p.Surprise(bytes))
+	perWeek := c.perWeek(m.Surprise(p, bytes) + float64(p.Silence))
 	return Verdict{
-		FalseAlarms: perWeek / m.classShare(c),
+		FalseAlarms: optimism * perWeek / m.classShare(c),
 		Probability: min(1, perWeek/max(c.pace, 1)),
 		Calibrated:  c.fitted,
 	}
@@ -119,7 +150,7 @@ func (m *Model) Threshold(p Prediction, falseAlarms float64, floor int64) int64 
 		return math.MaxInt64
 	}
 	c := &m.calibration[p.Class]
-	z := Deviation(c.surpriseAt(falseAlarms*m.classShare(c)) - float64(p.Silence))
+	z := m.tails[p.Class].deviation(c.surpriseAt(falseAlarms/optimism*m.classShare(c)) - float64(p.Silence))
 	if math.IsInf(z, -1) {
 		return floor
 	}
@@ -128,12 +159,12 @@ func (m *Model) Threshold(p Prediction, falseAlarms float64, floor int64) int64 
 
 // Learn takes the final bytes of a window for which p was predicted, after they were judged. It
 // updates the series and its table at once and collects what the entities share for EndWindow.
-// alerted windows teach the calibration nothing.
-func (m *Model) Learn(s *Series, table *Table, slot Slot, p Prediction, bytes int64, alerted bool) {
+// windows that are not ordinary teach the calibration nothing.
+func (m *Model) Learn(s *Series, table *Table, slot Slot, p Prediction, bytes int64, ordinary bool) {
 	k := s.experience()
 	centre, spread := float64(p.Centre), float64(p.Spread)
 	z := p.Deviation(bytes)
-	m.calibration[p.Class].count(Surprise(z)+float64(p.Silence), alerted)
+	m.calibration[p.Class].count(m.tails[p.Class].surprise(z)+float64(p.Silence), ordinary && !m.justBegun(s, p))
 
 	y := centre + clip(z, -winsor, winsor)*spread
 	m.peerBatch[k].add(&m.peers[k], y, y-centre)
@@ -170,6 +201,18 @@ func (m *Model) Learn(s *Series, table *Table, slot Slot, p Prediction, bytes in
 	s.Next++
 }
 
+// Withhold lets a window of the series pass as if it had been silent: the series stays a newcomer.
+func (m *Model) Withhold(s *Series, p Prediction) {
+	m.calibration[p.Class].closed++
+	s.SkipTo(s.Next+1, m.span)
+}
+
+// justBegun says whether a series is a newcomer only because observation has just begun: the
+// busiest ports come on the first day, and say nothing of what newcomers do.
+func (m *Model) justBegun(s *Series, p Prediction) bool {
+	return p.Class == newcomers && float64(s.Total)*float64(m.span) < float64(acquaintance)
+}
+
 // WantsTable says whether an entity has been active often enough for a season table.
 func (m *Model) WantsTable(s *Series) bool { return !m.detail && s.Active >= tableFrom }
 
@@ -187,7 +230,7 @@ func (m *Model) EndWindow(slot Slot, endsDay bool) {
 	for i := range m.calibration {
 		c := &m.calibration[i]
 		c.pass(m.span)
-		if endsDay {
+		if endsDay && !m.less.NoCalibration {
 			c.fit(m.sinceFit)
 		}
 		if c.alive() {

@@ -22,6 +22,8 @@ const (
 	// no bytes and a few hundred does not count as much as that between one and ten megabytes.
 	Offset = 1000
 
+	acquaintance = 48 * time.Hour // after the begin of observation, in which nobody counts as a newcomer
+
 	halfLife = 4 * week // of own history: four repeats of the weekly rhythm
 	week     = 7 * 24 * time.Hour
 
@@ -31,6 +33,8 @@ const (
 	spreadFloor    = 0.02 // variance of ln bytes that no entity goes below
 	slotStrength   = 2.0  // pseudo-occurrences that shrink a season cell towards the level
 	activeStrength = 4.0  // the same for a cell's chance of being active
+	pairStrength   = 1.0  // pseudo-windows that the halves of a pair speak for its chance of being active
+	leastActive    = 1e-6 // the least of these chances that is believed
 	winsor         = 6.0  // deviations beyond which a window teaches no more
 
 	peerMemory  = 2000 // windows after which a peer class forgets as it learns

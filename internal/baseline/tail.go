@@ -2,11 +2,55 @@ package baseline
 
 import "math"
 
-// Surprise is −ln P(T > z) of Student's distribution with five degrees of freedom: heavy
-// enough for traffic, and in closed form for odd degrees (Abramowitz and Stegun 26.7.3). With
-// φ = atan2(√5, z), P = (φ − sin φ cos φ (1 + ⅔ sin² φ)) / π. Far out, where the
+// tail says how surprising it is to lie z standard deviations above the centre.
+type tail interface {
+	// surprise is −ln of the probability of lying further out than z. It grows with z.
+	surprise(z float64) float64
+	// deviation is the inverse of surprise: the z whose surprise is x. For x ≤ 0 it is −Inf.
+	deviation(x float64) float64
+}
+
+// logistic is the tail of newcomers. Their first windows are one population, of probes of a hundred bytes and
+// of transfers of gigabytes, and sizes of transfers fall off by a power (M. E. Crovella and A. Bestavros,
+// "Self-Similarity in World Wide Web Traffic: Evidence and Possible Causes", IEEE/ACM Transactions on
+// Networking 5, 1997). Since y is the logarithm of bytes, that is an exponential tail in y, which the
+// logistic distribution has. With Student's, a hundred gigabytes to a new port would hardly be more surprising
+// than a hundred megabytes.
+type logistic struct{}
+
+const (
+	// logisticScale is the z over which the tail falls by a factor of e. With 0.55, √3/π, the standard
+	// deviation would be 1; less makes bytes weigh more against how seldom an entity is active.
+	logisticScale = 0.4
+	// logisticFar is the surprise from which on ln(1 + e^x) and x are the same number.
+	logisticFar = 40.0
+)
+
+func (logistic) surprise(z float64) float64 {
+	if z /= logisticScale; z > logisticFar {
+		return z
+	}
+	return math.Log1p(math.Exp(z))
+}
+
+func (logistic) deviation(x float64) float64 {
+	switch {
+	case x <= 0:
+		return math.Inf(-1)
+	case x > logisticFar:
+		return logisticScale * x
+	}
+	return logisticScale * math.Log(math.Expm1(x))
+}
+
+// student is the tail of entities that have a history, which scatter around it and now and then lie far out:
+// Student's distribution with five degrees of freedom, heavy enough for traffic, and in closed form for odd
+// degrees (Abramowitz and Stegun 26.7.3).
+type student struct{}
+
+// surprise is −ln P(T > z). With φ = atan2(√5, z), P = (φ − sin φ cos φ (1 + ⅔ sin² φ)) / π. Far out, where the
 // difference would cancel, its leading term 8φ⁵/(15π) serves.
-func Surprise(z float64) float64 {
+func (student) surprise(z float64) float64 {
 	phi := math.Atan2(math.Sqrt(5), z)
 	if z > 1000 {
 		return -(math.Log(8/(15*math.Pi)) + 5*math.Log(phi))
@@ -15,8 +59,7 @@ func Surprise(z float64) float64 {
 	return -math.Log((phi - sin*cos*(1+2.0/3*sin*sin)) / math.Pi)
 }
 
-// Deviation is the inverse of Surprise: the z whose surprise is x. For x ≤ 0 it is −Inf.
-func Deviation(x float64) float64 {
+func (t student) deviation(x float64) float64 {
 	if x <= 0 {
 		return math.Inf(-1)
 	}
@@ -24,13 +67,13 @@ func Deviation(x float64) float64 {
 		return math.Inf(1)
 	}
 	lo, hi := -1.0, 1.0
-	for Surprise(lo) > x {
+	for t.surprise(lo) > x {
 		lo *= 2
 		if lo < -1e15 {
 			return math.Inf(-1)
 		}
 	}
-	for Surprise(hi) < x {
+	for t.surprise(hi) < x {
 		lo, hi = hi, hi*2
 	}
 	for range 60 {
@@ -38,7 +81,7 @@ func Deviation(x float64) float64 {
 		if mid <= lo || mid >= hi {
 			break
 		}
-		if Surprise(mid) < x {
+		if t.surprise(mid) < x {
 			lo = mid
 		} else {
 			hi = mid

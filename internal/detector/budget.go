@@ -27,6 +27,7 @@ func newSpaces(settings Settings, span time.Duration, keys *keyer, tallies *tall
 			continue
 		}
 		s := newSpace(w.By, keys.number(w.By), w.MaxEntities, span, tallies, false)
+		s.senders = keys.number(sendersOf(w))
 		s.own(w, s)
 		mains, ofRule[w.Rule] = append(mains, s), s
 		for _, fields := range w.Details {
@@ -61,14 +62,24 @@ func newSpaces(settings Settings, span time.Duration, keys *keyer, tallies *tall
 	}
 	all := slices.Concat(mains, details)
 	for _, s := range all {
-		s.model = baseline.NewModel(span, s.share, s.detail)
+		s.model, s.less = baseline.NewModel(span, s.share, s.detail, settings.Ablation), settings.Ablation
 	}
 	return all
 }
 
+// sendersOf is the detail key of a rule's own key and the host, empty if it has none.
+func sendersOf(w *Watch) []flow.Field {
+	for _, fields := range w.Details {
+		if len(fields) == len(w.By)+1 && slices.Contains(fields, flow.Host) && !slices.Contains(w.By, flow.Host) {
+			return fields
+		}
+	}
+	return nil
+}
+
 func newSpace(fields []flow.Field, key, limit int, span time.Duration, tallies *tallyPool, detail bool) *space {
 	return &space{
-		fields: fields, key: key, limit: limit, span: span, tallies: tallies, detail: detail,
+		fields: fields, key: key, senders: -1, limit: limit, span: span, tallies: tallies, detail: detail,
 		index:   make(map[uint64]uint32),
 		current: newWindow(),
 		next:    newWindow(),

@@ -3,6 +3,7 @@ package detector
 import (
 	"slices"
 
+	"github.com/otel-exfil/exfil/internal/baseline"
 	"github.com/otel-exfil/exfil/internal/flow"
 )
 
@@ -92,8 +93,20 @@ func (s *space) isOpen(hash uint64) bool {
 	return ok
 }
 
-// activity is the decayed number of active windows of the entity with this hash, 0 if there is none.
-func (s *space) activity(l *lane, hash uint64) float64 {
+// activityOf is how probable it is that the entity with this hash is active in the open window. One that is not there, or has
+// only now come, was silent until now.
+func (s *space) activityOf(l *lane, hash uint64) float64 {
+	var e baseline.Series
+	if at, ok := s.index[hash]; ok && s.entities[at].first != neverSeen {
+		e = s.entities[at].Series
+	} else {
+		e.Begin(l.ordinal, l.ordinal)
+	}
+	return e.Activity(l.ordinal, s.span)
+}
+
+// activeWindows is the decayed number of active windows of the entity with this hash, 0 if there is none.
+func (s *space) activeWindows(l *lane, hash uint64) float64 {
 	at, ok := s.index[hash]
 	if !ok {
 		return 0

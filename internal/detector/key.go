@@ -66,6 +66,14 @@ func (sc *scratch) drop(i int) {
 	}
 }
 
+// sender is the hash that tells flow i's sender from others of the same entity of s.
+func (sc *scratch) sender(s *space, i int) uint64 {
+	if s.senders < 0 {
+		return 0
+	}
+	return sc.keys[s.senders][i]
+}
+
 // tuple is the hash of all that contributors are told apart by.
 func (sc *scratch) tuple(i int, f *flow.Flow) uint64 {
 	if h := sc.tuples[i]; h != 0 {

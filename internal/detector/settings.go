@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/otel-exfil/exfil/internal/baseline"
 	"github.com/otel-exfil/exfil/internal/flow"
 )
 
@@ -27,7 +28,8 @@ type Settings struct {
 	Lateness     time.Duration // how far behind the newest record an older one may come; at most the shortest span
 	MaxClockSkew time.Duration // how far ahead of the clock a record may be
 	WarmUp       time.Duration
-	Location     *time.Location // whose hours and weekends the season follows; nil: UTC
+	Location     *time.Location    // whose hours and weekends the season follows; nil: UTC
+	Ablation     baseline.Ablation // for measurements only
 }
 
 // MaxKeyFields bounds the fields of one key.

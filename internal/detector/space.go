@@ -13,11 +13,13 @@ import (
 type space struct {
 	fields  []flow.Field
 	key     int     // number of the key, see keyer
+	senders int     // number of the detail key that tells an entity's senders apart; -1: none does
 	owners  []owner // the rules it is watched for
 	detail  bool
 	span    time.Duration
 	share   float64 // of a rule's budget of false alarms
 	model   *baseline.Model
+	less    baseline.Ablation
 	tallies *tallyPool
 	limit   int
 
@@ -67,7 +69,8 @@ type window struct {
 // sum is what every record of an entity's open window touches.
 type sum struct {
 	bytes     int64
-	attention int64 // bytes from which each record needs more than adding
+	sender    uint64 // hash of the senders' key while there is only one; 0: several, or it cannot be told
+	attention int64  // bytes from which each record needs more than adding
 	flows     uint32
 	since     uint32 // seconds after the window's start at which the first record came
 }
@@ -113,6 +116,10 @@ func (w *window) reset() {
 // add sums those of flows[from:to] that have the key. end is the open window's.
 func (s *space) add(l *lane, flows []flow.Flow, sc *scratch, from, to int, end int64, found *[]Finding) {
 	keys, masses := sc.keys[s.key][:to], sc.masses[:to]
+	senders := keys
+	if s.senders >= 0 {
+		senders = sc.keys[s.senders][:to]
+	}
 	for i := from; i < to; i++ {
 		key, m := keys[i], masses[i]
 		if key == 0 {
@@ -129,6 +136,9 @@ func (s *space) add(l *lane, flows []flow.Flow, sc *scratch, from, to int, end i
 		u := &w.sums[at]
 		u.bytes = addBytes(u.bytes, m.bytes)
 		u.flows++
+		if u.sender != senders[i] {
+			u.sender = 0
+		}
 		if u.bytes >= u.attention {
 			s.attend(l, w, at, &flows[i], sc.tuple(i, &flows[i]), found)
 		}
@@ -157,7 +167,7 @@ func (s *space) enter(l *lane, w *window, key uint64, f *flow.Flow, sc *scratch,
 	}
 	at := uint32(len(w.sums))
 	since := max(0, f.Time-l.startOf(w == s.next)) / int64(time.Second)
-	w.sums = append(w.sums, sum{since: uint32(since)})
+	w.sums = append(w.sums, sum{since: uint32(since), sender: sc.sender(s, i)})
 	w.outlooks = append(w.outlooks, outlook{entity: e})
 	s.list(w, key, at)
 	if w == s.next {
@@ -196,10 +206,10 @@ func (s *space) predict(l *lane, o *outlook) (attention int64) {
 		e.Begin(l.ordinal, l.ordinal)
 	}
 	e.SkipTo(l.ordinal, s.span)
-	o.prediction = s.model.Predict(&e.Series, s.table(e), l.slot)
+	o.prediction = s.model.Predict(&e.Series, s.table(e), l.slot, s.activity(l, o.entity))
 	o.owner = s.rarest(l, o.entity)
 	o.threshold = math.MaxInt64
-	if l.warm() {
+	if l.warm() && !s.less.JudgesLate() {
 		w := &s.owners[o.owner]
 		o.threshold = s.model.Threshold(o.prediction, w.falseAlarms, w.floor)
 	}
@@ -224,12 +234,28 @@ func (s *space) rarest(l *lane, at uint32) uint8 {
 	}
 	best, least := 0, math.Inf(1)
 	for i := range s.owners {
-		active := s.owners[i].main.activity(l, s.mains[int(at)*len(s.owners)+i])
+		active := s.owners[i].main.activeWindows(l, s.main(at, i))
 		if active < least {
 			best, least = i, active
 		}
 	}
 	return uint8(best)
+}
+
+// main is the hash of an entity's key in the main space of an owner.
+func (s *space) main(at uint32, owner int) uint64 { return s.mains[int(at)*len(s.owners)+owner] }
+
+// activity is how probable it is that an entity is active in the open window.
+func (s *space) activity(l *lane, at uint32) float64 {
+	e := &s.entities[at]
+	if len(s.owners) == 1 || s.less.NoPairs {
+		return e.Activity(l.ordinal, s.span)
+	}
+	halves := 1.0
+	for i := range s.owners {
+		halves *= s.owners[i].main.activityOf(l, s.main(at, i))
+	}
+	return e.PairActivity(l.ordinal, s.span, halves)
 }
 
 func pick(values []string, positions []int) []string {
@@ -297,7 +323,7 @@ func (s *space) finding(l *lane, u *sum, o *outlook, v baseline.Verdict, score f
 		State:       l.state(),
 		Why: Why{
 			Deviation:  p.Deviation(u.bytes),
-			Surprise:   p.Surprise(u.bytes) - float64(p.Silence),
+			Surprise:   s.model.Surprise(p, u.bytes),
 			Silence:    float64(p.Silence),
 			Season:     e.table != noTable || s.detail && p.Season != 0,
 			Peers:      s.model.LeansOnPeers(&e.Series),
@@ -340,17 +366,27 @@ func (s *space) open(l *lane, found []Finding) []Finding {
 func (s *space) close(l *lane, endsDay bool, found []Finding) []Finding {
 	for i := range s.current.sums {
 		u, o := &s.current.sums[i], &s.current.outlooks[i]
-		e, w := &s.entities[o.entity], &s.owners[o.owner]
+		w := &s.owners[o.owner]
+		if s.less.LearnsFirst {
+			s.learn(l, u, o, true)
+			o.prediction = s.model.Predict(&s.entities[o.entity].Series, s.table(&s.entities[o.entity]), l.slot, s.activity(l, o.entity))
+		}
 		v := s.model.Judge(o.prediction, u.bytes)
-		if o.found {
+		switch {
+		case o.found:
 			if score := baseline.Score(v.FalseAlarms, w.budget); score >= float64(o.score)+updatePoints {
 				found = append(found, s.finding(l, u, o, v, score, Closing, l.end()))
 			}
+		case s.less.JudgesLate() && l.warm() && u.bytes >= w.floor && v.FalseAlarms <= w.falseAlarms:
+			found = append(found, s.find(l, u, o, l.end()))
 		}
-		s.model.Learn(&e.Series, s.table(e), l.slot, o.prediction, u.bytes, v.FalseAlarms < w.budget)
-		e.windows++
-		if e.table == noTable && s.model.WantsTable(&e.Series) {
-			s.giveTable(o.entity)
+		switch {
+		case s.less.LearnsFirst:
+		case s.onProbation(l, u, o, w.floor) && !v.Ordinary(w.budget):
+			s.model.Withhold(&s.entities[o.entity].Series, o.prediction)
+			s.entities[o.entity].windows++
+		default:
+			s.learn(l, u, o, v.Ordinary(w.budget))
 		}
 		if o.tally != nil {
 			s.tallies.put(o.tally)
@@ -365,6 +401,30 @@ func (s *space) close(l *lane, endsDay bool, found []Finding) []Finding {
 	s.current.reset()
 	s.vain = 0
 	return found
+}
+
+// probation is how long a key that one sender took up has to be unusual before it is usual.
+const probation = 14 * 24 * time.Hour
+
+// onProbation says whether a window of a rule's own key may be withheld from its baseline: a single sender has taken the
+// key up since alerts are given, and has stayed below what could alert. Who starts a theft small and doubles it every
+// few days would else become his own baseline before he is worth an alert. A service that arrives has
+// several users before long.
+func (s *space) onProbation(l *lane, u *sum, o *outlook, floor int64) bool {
+	e := &s.entities[o.entity]
+	return s.senders >= 0 && !s.less.NoProbation && l.warm() &&
+		u.sender != 0 && u.bytes < floor &&
+		e.first*l.span >= l.ready && (l.bucket-e.first)*l.span < int64(probation)
+}
+
+// learn teaches an entity its window.
+func (s *space) learn(l *lane, u *sum, o *outlook, ordinary bool) {
+	e := &s.entities[o.entity]
+	s.model.Learn(&e.Series, s.table(e), l.slot, o.prediction, u.bytes, ordinary)
+	e.windows++
+	if e.table == noTable && s.model.WantsTable(&e.Series) {
+		s.giveTable(o.entity)
+	}
 }
 
 func (s *space) giveTable(at uint32) {

@@ -238,7 +238,7 @@ func TestOneHostHiddenInABusyPortIsFoundByTheDetailKey(t *testing.T) {
 		flows = append(flows, within(at, 3*time.Hour, 6, "proxy", 443, "Virginia", 40e9+int64(w%7)*1e9)...)
 	}
 	theftAt := monday.AddDate(0, 0, 22).Add(12 * time.Hour)
-	flows = append(flows, within(theftAt, time.Hour, 20, "ws-b", 443, "Virginia", 2e9)...)
+	flows = append(flows, within(theftAt, time.Hour, 20, "ws-b", 443, "Virginia", 5e9)...)
 	sortByTime(flows)
 	var hit *Finding
 	for _, f := range run(t, newDetector(t, twoRules()), flows, 250) {
