@@ -104,7 +104,7 @@ func Default() *Config {
 		AllowedLateness: 5 * time.Minute,
 		MaxClockSkew:    5 * time.Minute,
 		WarmUp:          7 * 24 * time.Hour,
-		MinBytes:        1 << 20,
+		MinBytes:        1_000_000,
 		AlertBudget:     1,
 		MaxEntities:     100_000,
 		Alerts: Alerts{

@@ -81,7 +81,7 @@ func (c *Config) checkTimes(p *problems) {
 
 func (c *Config) checkBounds(p *problems) {
 	if c.MinBytes < 0 {
-		p.add("min_bytes", "%d is negative; 0 or more, 1MiB is the usual", int64(c.MinBytes))
+		p.add("min_bytes", "%d is negative; 0 or more, 1MB is the usual", int64(c.MinBytes))
 	}
 	// Written so that NaN is refused.
 	if !(c.AlertBudget > 0 && c.AlertBudget <= mostAlertsAWeek) {
