@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/otel-exfil/exfil/bench/quality/engine"
 	"github.com/otel-exfil/exfil/bench/score"
+	"github.com/otel-exfil/exfil/bench/traffic"
 	"github.com/otel-exfil/exfil/internal/config"
 )
 
@@ -15,6 +17,7 @@ type contestant struct {
 	tuned     bool // its settings and its threshold were searched for on the tuning seeds
 	new       func() (score.Method, error)
 	threshold float64 // at which a user would run it
+	explained bool    // an engine whose false alarms are looked into
 }
 
 // productName is what tables call the engine.
@@ -23,7 +26,7 @@ const productName = "exfil"
 // product is the engine with nothing tuned, at each of the thresholds.
 func product(thresholds ...float64) contestant {
 	return contestant{
-		name: productName, threshold: engine.DefaultThreshold,
+		name: productName, threshold: engine.DefaultThreshold, explained: true,
 		new: func() (score.Method, error) {
 			return engine.New(productName, config.Default(), thresholds...)
 		},
@@ -34,7 +37,9 @@ func product(thresholds ...float64) contestant {
 type entry struct {
 	contestant
 	*score.Result
-	degenerate bool // all its scores were equal in some trial
+	degenerate bool              // all its scores were equal in some trial
+	thefts     [][]traffic.Theft // by trial
+	wrong      []wrongAlarm      // false alarms at the threshold as set, if the contestant is to be explained
 }
 
 // contest lets all contestants watch the same traffic and judges them. The entries come in the order
@@ -42,8 +47,9 @@ type entry struct {
 func contest(ctx context.Context, workers int, plans []named, contestants []contestant) ([]entry, error) {
 	curves := make([][]score.Curve, len(contestants)) // by contestant, by plan
 	equal := make([][]bool, len(contestants))
+	wrong := make([][][]wrongAlarm, len(contestants))
 	for i := range contestants {
-		curves[i], equal[i] = make([]score.Curve, len(plans)), make([]bool, len(plans))
+		curves[i], equal[i], wrong[i] = make([]score.Curve, len(plans)), make([]bool, len(plans)), make([][]wrongAlarm, len(plans))
 	}
 	tasks := make([]func(context.Context) error, len(plans))
 	for p := range plans {
@@ -58,6 +64,9 @@ func contest(ctx context.Context, workers int, plans []named, contestants []cont
 			}
 			for i, m := range methods {
 				curves[i][p], equal[i][p] = score.Sweep(m, trial), score.AllEqual(m)
+				if e, ok := m.(*engine.Engine); ok && contestants[i].explained {
+					wrong[i][p] = wrongAlarms(e, trial, contestants[i].threshold)
+				}
 			}
 			return nil
 		}
@@ -65,9 +74,13 @@ func contest(ctx context.Context, workers int, plans []named, contestants []cont
 	if err := inParallel(ctx, workers, tasks); err != nil {
 		return nil, err
 	}
+	thefts := make([][]traffic.Theft, len(plans))
+	for p := range plans {
+		thefts[p] = plans[p].traffic.thefts
+	}
 	entries := make([]entry, len(contestants))
 	for i, c := range contestants {
-		entries[i] = entry{contestant: c, Result: score.NewResult(curves[i])}
+		entries[i] = entry{contestant: c, Result: score.NewResult(curves[i]), thefts: thefts, wrong: slices.Concat(wrong[i]...)}
 		for _, e := range equal[i] {
 			entries[i].degenerate = entries[i].degenerate || e
 		}

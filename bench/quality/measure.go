@@ -12,6 +12,7 @@ import (
 type measurement struct {
 	tuning     []entry // on the seeds that methods may be tuned on
 	heldOut    []entry
+	ablation   []entry // the engine whole, and without each part, on the tuning seeds
 	clean      []quiet
 	situations []situation
 	outcomes   [][]outcome // by situation and seed
@@ -28,6 +29,10 @@ func measure(ctx context.Context, o options, step func(string)) (*measurement, e
 	}
 	step("contest on tuning seeds")
 	if m.tuning, err = contestOn(ctx, o.workers, tuningSeeds(), everyone(engine.Thresholds())); err != nil {
+		return nil, err
+	}
+	step("parts of the engine on tuning seeds")
+	if m.ablation, err = ablate(ctx, o.workers); err != nil {
 		return nil, err
 	}
 	step("situations")

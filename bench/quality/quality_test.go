@@ -126,8 +126,10 @@ func TestResultsAreWrittenWhole(t *testing.T) {
 	curve := score.Curve{Trial: trial, Points: []score.Point{{Threshold: 75, Verdict: found}}}
 	ours := entry{contestant: product(engine.DefaultThreshold), Result: score.NewResult([]score.Curve{curve})}
 	theirs := entry{contestant: contestant{name: "other", tuned: true, threshold: 80}, Result: ours.Result, degenerate: true}
+	ours.thefts = [][]traffic.Theft{{{Name: "a"}}}
 	m := &measurement{
-		heldOut: []entry{ours, theirs}, tuning: []entry{ours, theirs},
+		ablation: []entry{ours},
+		heldOut:  []entry{ours, theirs}, tuning: []entry{ours, theirs},
 		clean:      []quiet{{cleanPlan{name: plainClean}, ours.Result}},
 		situations: situations()[:1], outcomes: [][]outcome{{{Detection: score.Detection{Found: true, Delay: 3 * day}, alerts: 2}}},
 	}

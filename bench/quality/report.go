@@ -39,9 +39,11 @@ func (m *measurement) report() []byte {
 	b.WriteString("![Recall against false alarms](recall.svg)\n\n![Delay against size](delay.svg)\n\n")
 	m.overfit(&b)
 	m.byKind(&b)
+	m.parts(&b)
 	m.onClean(&b)
 	m.promises(&b)
 	m.patience(&b)
+	m.blindSpots(&b)
 	return b.Bytes()
 }
 
@@ -249,6 +251,7 @@ stolen, or changes.
 		}
 		fmt.Fprintf(b, "| %s | %s | %d of %d | %s | %s | %d | %s |\n", s.name, s.want, len(delays), len(m.outcomes[i]), middle, longest, alerts, short(last))
 	}
+	b.WriteString("\n")
 }
 
 func withSpread(s score.Spread, text func(float64) string) string {

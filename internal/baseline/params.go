@@ -22,7 +22,7 @@ const (
 	// no bytes and a few hundred does not count as much as that between one and ten megabytes.
 	Offset = 1000
 
-	acquaintance = 48 * time.Hour // after the begin of observation, in which nobody counts as a newcomer
+	acquaintance = 24 * time.Hour // after the begin of observation, in which nobody counts as a newcomer
 
 	halfLife = 4 * week // of own history: four repeats of the weekly rhythm
 	week     = 7 * 24 * time.Hour

@@ -35,6 +35,9 @@ func newSpaces(settings Settings, span time.Duration, keys *keyer, tallies *tall
 			if at < 0 {
 				details = append(details, newSpace(fields, keys.number(fields), w.MaxEntities, span, tallies, true))
 				at = len(details) - 1
+				if !slices.Contains(fields, flow.Host) {
+					details[at].senders = keys.number(sendersOf(w))
+				}
 			}
 			details[at].own(w, ofRule[w.Rule])
 		}

@@ -13,7 +13,7 @@ import (
 type space struct {
 	fields  []flow.Field
 	key     int     // number of the key, see keyer
-	senders int     // number of the detail key that tells an entity's senders apart; -1: none does
+	senders int     // number of a key that tells the hosts of one entity apart; -1: none does
 	owners  []owner // the rules it is watched for
 	detail  bool
 	span    time.Duration
@@ -406,7 +406,7 @@ func (s *space) close(l *lane, endsDay bool, found []Finding) []Finding {
 // probation is how long a key that one sender took up has to be unusual before it is usual.
 const probation = 14 * 24 * time.Hour
 
-// onProbation says whether a window of a rule's own key may be withheld from its baseline: a single sender has taken the
+// onProbation says whether a window of a key may be withheld from its baseline: a single sender has taken the
 // key up since alerts are given, and has stayed below what could alert. Who starts a theft small and doubles it every
 // few days would else become his own baseline before he is worth an alert. A service that arrives has
 // several users before long.

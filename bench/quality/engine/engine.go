@@ -23,7 +23,7 @@ const DefaultThreshold = 75
 
 // Thresholds are what a full comparison tries, descending. Each costs a detector of its own.
 func Thresholds() []float64 {
-	return []float64{97.5, 95, 92.5, 90, 87.5, 85, 82.5, 80, 77.5, 75, 72.5, 70, 65, 60, 55, 45, 30}
+	return []float64{99, 98, 97, 96, 95, 94, 92.5, 90, 87.5, 85, 82.5, 80, 77.5, 75, 72.5, 70, 60, 45}
 }
 
 // Engine is the detector as a score.Method. The sum that alerts is solved when a window opens and depends on
@@ -44,18 +44,37 @@ type run struct {
 	findings  []detector.Finding
 	alerts    []alert.Alert
 	alarms    []score.Alarm
+	reasons   []Reason // of each alarm
+}
+
+// Reason says what an alarm was raised about.
+type Reason struct {
+	Detail    []flow.Field // the finer key that was unusual; nil: the rule's own
+	FirstSeen bool         // what was unusual was never seen before
+	Windows   int          // windows in which it was active before
+}
+
+// Without says which parts of the engine are left out. The zero Without is the product.
+type Without struct {
+	baseline.Ablation
+	NoDetails bool // no finer keys are watched on behalf of the rules
 }
 
 // New makes an engine of what cfg says, by default config.Default(). thresholds, descending,
 // take the place of the rules' own. As in the processor, hours and weekends are those of UTC.
 func New(name string, cfg *config.Config, thresholds ...float64) (*Engine, error) {
+	return NewWithout(name, cfg, Without{}, thresholds...)
+}
+
+// NewWithout makes an engine as New does, but leaves parts of it out.
+func NewWithout(name string, cfg *config.Config, less Without, thresholds ...float64) (*Engine, error) {
 	rules, err := cfg.EnabledRules()
 	if err != nil {
 		return nil, err
 	}
 	e := &Engine{name: name}
 	for _, threshold := range thresholds {
-		d, err := detector.New(settings(cfg, rules, threshold))
+		d, err := detector.New(settings(cfg, rules, less, threshold))
 		if err != nil {
 			return nil, err
 		}
@@ -64,11 +83,15 @@ func New(name string, cfg *config.Config, thresholds ...float64) (*Engine, error
 	return e, nil
 }
 
-// settings are those of the product, but for the threshold.
-func settings(cfg *config.Config, rules []rule.Rule, threshold float64) detector.Settings {
+// settings are those of the product, but for the threshold and what is left out.
+func settings(cfg *config.Config, rules []rule.Rule, less Without, threshold float64) detector.Settings {
 	s := observer.Detection(cfg, rules)
+	s.Ablation = less.Ablation
 	for i := range s.Watches {
 		s.Watches[i].Threshold = threshold
+		if less.NoDetails {
+			s.Watches[i].Details = nil
+		}
 	}
 	return s
 }
@@ -102,7 +125,9 @@ func (r *run) tell() {
 	r.alerts = r.gate.Admit(r.findings, r.alerts[:0])
 	for _, a := range r.alerts {
 		if anomaly, ok := a.(alert.Anomaly); ok && anomaly.UpdateOf == "" {
-			r.alarms = append(r.alarms, r.alarm(&anomaly.Finding))
+			f := &anomaly.Finding
+			r.alarms = append(r.alarms, r.alarm(f))
+			r.reasons = append(r.reasons, Reason{Detail: slices.Clone(f.DetailFields), FirstSeen: f.FirstSeen, Windows: f.Windows})
 		}
 	}
 }
@@ -133,9 +158,25 @@ func largest(f *detector.Finding) string {
 
 // Alarms implements score.Method. Between two of its thresholds, the engine answers with the higher one's.
 func (e *Engine) Alarms(threshold float64) []score.Alarm {
+	if r := e.at(threshold); r != nil {
+		return r.alarms
+	}
+	return nil
+}
+
+// Reasons says of each of the Alarms, in their order, what it was raised about.
+func (e *Engine) Reasons(threshold float64) []Reason {
+	if r := e.at(threshold); r != nil {
+		return r.reasons
+	}
+	return nil
+}
+
+// at returns the run with the lowest threshold that is not below the given one, nil if there is none.
+func (e *Engine) at(threshold float64) *run {
 	for _, r := range slices.Backward(e.runs) {
 		if r.threshold >= threshold {
-			return r.alarms
+			return r
 		}
 	}
 	return nil
