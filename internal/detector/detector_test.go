@@ -133,7 +133,14 @@ func TestTheftToANewPortIsFoundByTheRecordThatCrosses(t *testing.T) {
 }
 
 func TestShufflingWithinLatenessChangesNothing(t *testing.T) {
-	flows := office(3, monday, 16)
+	for name, flows := range map[string][]flow.Flow{
+		"an office": office(3, monday, 16), "one host's new port": ramp(200e3, 3, "ws-b"), "two hosts'": ramp(200e3, 3, "ws-a", "ws-b"),
+	} {
+		t.Run(name, func(t *testing.T) { shufflingChangesNothing(t, flows) })
+	}
+}
+
+func shufflingChangesNothing(t *testing.T, flows []flow.Flow) {
 	straight := newDetector(t, twoRules())
 	want := run(t, straight, flows, 100)
 
