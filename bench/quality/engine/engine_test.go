@@ -11,6 +11,7 @@ import (
 	"github.com/otel-exfil/exfil/bench/quality/engine"
 	"github.com/otel-exfil/exfil/bench/score"
 	"github.com/otel-exfil/exfil/bench/traffic"
+	"github.com/otel-exfil/exfil/internal/baseline"
 	"github.com/otel-exfil/exfil/internal/config"
 	"github.com/otel-exfil/exfil/internal/detector"
 	"github.com/otel-exfil/exfil/internal/flow"
@@ -19,15 +20,15 @@ import (
 
 var monday = time.Date(2026, 4, 6, 0, 0, 0, 0, time.UTC)
 
-// watch lets an engine watch ten days of an office from which two gigabytes are stolen on the ninth.
-func watch(t *testing.T) *engine.Engine {
+// watch lets an engine, without some of its parts, watch ten days of an office from which two gigabytes are stolen on the ninth.
+func watch(t *testing.T, less engine.Without) *engine.Engine {
 	t.Helper()
 	plan := traffic.SmallOffice(1, monday, 10)
 	plan.Thefts = []traffic.Theft{{
 		Name: "theft", Start: monday.Add(8*24*time.Hour + 14*time.Hour), Duration: time.Hour, Bytes: 2e9,
 		Host: "ws-07", Process: "rclone", Port: 4444, Region: "Tashkent", Shape: traffic.Steady,
 	}}
-	e, err := engine.New("exfil", config.Default(), 90, 75)
+	e, err := engine.NewWithout("exfil", config.Default(), less, 90, 75)
 	require.NoError(t, err)
 	records, err := plan.Flows()
 	require.NoError(t, err)
@@ -48,7 +49,7 @@ func watch(t *testing.T) *engine.Engine {
 }
 
 func TestTheEngineAlarmsAsAUserWouldSee(t *testing.T) {
-	e := watch(t)
+	e := watch(t, engine.Without{})
 	assert.Equal(t, "exfil", e.Name())
 	assert.Equal(t, []float64{90, 75}, e.Thresholds())
 
@@ -82,6 +83,41 @@ func TestTheEngineAlarmsAsAUserWouldSee(t *testing.T) {
 		assert.Equal(t, 50.0, a.Score)
 	}
 	assert.Empty(t, broken.Alarms(51))
+}
+
+// about returns the reasons of the alarms about a value, and the times at which they came.
+func about(e *engine.Engine, value string) (reasons []engine.Reason, times []time.Time) {
+	for i, a := range e.Alarms(75) {
+		if a.Value == value {
+			reasons, times = append(reasons, e.Reasons(75)[i]), append(times, time.Unix(0, a.Time).UTC())
+		}
+	}
+	return reasons, times
+}
+
+func TestEveryAlarmHasItsReason(t *testing.T) {
+	e := watch(t, engine.Without{})
+	for _, threshold := range []float64{90, 80, 75} {
+		assert.Len(t, e.Reasons(threshold), len(e.Alarms(threshold)))
+	}
+	assert.Nil(t, e.Reasons(91))
+	reasons, _ := about(e, "4444")
+	require.Len(t, reasons, 1)
+	assert.True(t, reasons[0].FirstSeen)
+	assert.Zero(t, reasons[0].Windows)
+}
+
+func TestPartsCanBeLeftOut(t *testing.T) {
+	// What is stolen shows in no finer key if there is none, and only when the window closes if judging waits for that.
+	coarse := watch(t, engine.Without{NoDetails: true})
+	require.NotEmpty(t, coarse.Reasons(75))
+	for _, r := range coarse.Reasons(75) {
+		assert.Empty(t, r.Detail)
+	}
+	late := watch(t, engine.Without{Ablation: baseline.Ablation{JudgesAtTheEnd: true}})
+	_, times := about(late, "4444")
+	require.Len(t, times, 1)
+	assert.Equal(t, monday.Add(8*24*time.Hour+15*time.Hour), times[0])
 }
 
 func TestThresholdsDescendAndHoldTheDefault(t *testing.T) {
