@@ -116,7 +116,7 @@ func (m *measurement) missedTable(b *bytes.Buffer) {
 	for _, c := range e.Curves {
 		thefts += len(c.Trial.Thefts)
 	}
-	fmt.Fprintf(b, "Of the %d held-out thefts, %d are missed at %g. *Multiple* is the busiest window over the p99 of the quieter of port and region (1 MiB at least). "+
+	fmt.Fprintf(b, "Of the %d held-out thefts, %d are missed at %g. *Multiple* is the busiest window over the p99 of the quieter of port and region (1 MB at least). "+
 		"*Found at* is the next threshold that finds it: the highest below %g, or, where none below does, the lowest above, since each threshold learns from what it does not tell.\n\n"+
 		"| kind | seed | bytes | multiple | lasts | port is | region is | found at |\n|---|---|---|---|---|---|---|---|\n", thefts, len(all), e.threshold, e.threshold)
 	for _, t := range all {
@@ -130,7 +130,7 @@ func (m *measurement) missedTable(b *bytes.Buffer) {
 const young = 16
 
 // experience says how well a false alarm's key was known.
-func (w *wrongAlarm) experience() int {
+func (w wrongAlarm) experience() int {
 	switch {
 	case w.FirstSeen:
 		return 0
@@ -142,26 +142,23 @@ func (w *wrongAlarm) experience() int {
 
 func (m *measurement) wrongTable(b *bytes.Buffer) {
 	e := &m.heldOut[0]
-	var rows []string // of the table: what was unusual, the rules' own keys first
-	counts := map[string]*[3]int{}
-	for _, own := range []bool{true, false} {
-		for i := range e.wrong {
-			w := &e.wrong[i]
-			if own != (len(w.Detail) == 0) {
-				continue
-			}
-			name := fmt.Sprintf("| %v | %s |", score.Rules()[w.rule], w.key())
-			if counts[name] == nil {
-				counts[name] = &[3]int{}
-				rows = append(rows, name)
-			}
-			counts[name][w.experience()]++
+	wrong := slices.Clone(e.wrong)
+	slices.SortStableFunc(wrong, func(a, b wrongAlarm) int {
+		return cmp.Or(cmp.Compare(a.rule, b.rule), cmp.Compare(len(a.Detail), len(b.Detail)), cmp.Compare(a.key(), b.key()))
+	})
+	var rows []string
+	counts := map[string]*[3]int{} // by row
+	for _, w := range wrong {
+		name := fmt.Sprintf("| %v | %s |", score.Rules()[w.rule], w.key())
+		if counts[name] == nil {
+			counts[name] = &[3]int{}
+			rows = append(rows, name)
 		}
+		counts[name][w.experience()]++
 	}
-	slices.Sort(rows)
 	fmt.Fprintf(b, "The %d false alarms at %g on the same seeds, by what was unusual: the rule's own key or a finer one, never seen before, a newcomer that was "+
 		"active in fewer than %d windows, or established.\n\n"+
-		"| rule | key | first seen | newcomer | established |\n|---|---|---|---|---|\n", len(e.wrong), e.threshold, young)
+		"| rule | key | first seen | newcomer | established |\n|---|---|---|---|---|\n", len(wrong), e.threshold, young)
 	var sum [3]int
 	for _, name := range rows {
 		n := counts[name]
@@ -174,7 +171,7 @@ func (m *measurement) wrongTable(b *bytes.Buffer) {
 }
 
 // key names what was unusual.
-func (w *wrongAlarm) key() string {
+func (w wrongAlarm) key() string {
 	if len(w.Detail) == 0 {
 		return "its own"
 	}

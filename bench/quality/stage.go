@@ -24,7 +24,7 @@ const (
 	// window is what multiples are measured in: the span of the built-in rules.
 	window = 3 * time.Hour
 	// leastYardstick is what a multiple is at least measured against, bytes: what never alerts by default.
-	leastYardstick = 1 << 20
+	leastYardstick = 1_000_000
 )
 
 // played is labelled traffic: a plan, or a real background with thefts in it.
