@@ -26,8 +26,7 @@ type alert struct {
 	field    string
 	entity   string
 	actual   int64 // bytes
-	typical  int64 // bytes
-	ratio    float64
+	usual    int64 // at most, bytes
 	score    float64
 	hosts    []string // largest first
 	update   bool     // of an earlier alert, with the whole window's bytes
@@ -94,8 +93,7 @@ func newAlert(r plog.LogRecord) alert {
 		field:    attribute("exfil.entity.field").AsString(),
 		entity:   attribute("exfil.entity.value").AsString(),
 		actual:   attribute("exfil.bytes.actual").Int(),
-		typical:  attribute("exfil.bytes.typical").Int(),
-		ratio:    attribute("exfil.bytes.ratio").Double(),
+		usual:    attribute("exfil.bytes.usual").Int(),
 		score:    attribute("exfil.score").Double(),
 		sentence: r.Body().AsString(),
 		record:   r,

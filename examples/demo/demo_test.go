@@ -81,8 +81,7 @@ func putAlert(logs plog.Logs, s sought) plog.LogRecord {
 	m.PutStr("exfil.entity.field", "field")
 	m.PutStr("exfil.entity.value", s.entity)
 	m.PutInt("exfil.bytes.actual", 40e6)
-	m.PutInt("exfil.bytes.typical", 8e3)
-	m.PutDouble("exfil.bytes.ratio", 5000)
+	m.PutInt("exfil.bytes.usual", 8e3)
 	m.PutDouble("exfil.score", 91.2)
 	m.PutStr("exfil.rule.guide", "first\nsecond")
 	m.PutEmptySlice("exfil.contributors.host.name.values").AppendEmpty().SetStr(s.theft.Host)
@@ -115,8 +114,8 @@ func TestTheDemoShowsTheThefts(t *testing.T) {
 	require.NoError(t, show(t.Context(), f, afternoon(), all, &out))
 	for _, text := range []string{
 		"ws-07 sends 600 MB to port 4444 in Virginia, to an unused port: noticed after 1m0s",
-		"unusual_destination_port  4444      40 MB  8.0 kB  5000×  91     ws-07",
-		"unusual_region            Tashkent  40 MB  8.0 kB  5000×  91     dev-03",
+		"unusual_destination_port  4444      40 MB  8.0 kB         5000×  91     ws-07",
+		"unusual_region            Tashkent  40 MB  8.0 kB         5000×  91     dev-03",
 		"somebody sent much",
 		"exfil.rule.guide\n      first\n      second",
 		"alerts.jsonl has every alert",

@@ -57,10 +57,10 @@ func human(bytes int64) string { return bytesize.Size(bytes).Human() }
 
 func table(out io.Writer, alerts []alert) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "  time\trule\tunusual\tbytes\tusual\tratio\tscore\twho")
+	fmt.Fprintln(w, "  time\trule\tunusual\tbytes\tusual at most\tratio\tscore\twho")
 	for _, a := range alerts {
 		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\t%.0f\t%s\n",
-			a.time.Format(clock), ruleOf(a), a.entity, human(a.actual), human(a.typical), times(a.ratio), a.score, who(a.hosts))
+			a.time.Format(clock), ruleOf(a), a.entity, human(a.actual), human(a.usual), times(float64(a.actual)/float64(max(a.usual, 1))), a.score, who(a.hosts))
 	}
 	_ = w.Flush() // out's own errors would have shown before
 }

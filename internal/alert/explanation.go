@@ -93,12 +93,19 @@ func count(n int, noun string) string {
 	return decimal(n) + " " + noun + "s"
 }
 
+// leastExpected is the least number of false alarms a week that is worth a figure: beyond it, the fitted tail is
+// stretched further than anybody has observed.
+const leastExpected = 0.001
+
 func trust(f *detector.Finding) string {
 	if !f.Why.Calibrated {
 		return "The score is nominal: there are not yet enough ordinary windows to fit its tail to."
 	}
-	return fmt.Sprintf("By this deployment's own ordinary windows, %s false alarms a week and rule are to be expected at this score.",
-		digits(f.FalseAlarms))
+	expected := digits(f.FalseAlarms)
+	if f.FalseAlarms < leastExpected {
+		expected = "less than " + digits(leastExpected)
+	}
+	return fmt.Sprintf("By this deployment's own ordinary windows, %s false alarms a week and rule are to be expected at this score.", expected)
 }
 
 // largest names the sender of more than half of the bytes.

@@ -114,6 +114,8 @@ func TestTheExplanationWeighsTheParts(t *testing.T) {
 		"It is compared with its own 42 active windows. "+
 		"By this deployment's own ordinary windows, 0.7 false alarms a week and rule are to be expected at this score. "+
 		"ws-17 sent 100 % of the bytes.", explanation(&region))
+	port.FalseAlarms = 2e-9
+	assert.Contains(t, explanation(&port), "less than 0.001 false alarms a week", "nobody has observed so rare an event")
 	text := explanation(&country)
 	assert.Contains(t, text, "It was active in 1 window before, too few to stand on")
 	assert.Contains(t, text, "The score is nominal")
