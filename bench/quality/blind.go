@@ -97,6 +97,8 @@ func (m *measurement) blindSpots(b *bytes.Buffer) {
 - **Theft within what is usual.** Only bytes are looked at. Who takes no more in three hours than the port, the region, and his own share of both
   may well move at that time is not told apart from who works.
 - **Theft below ` + "`min_bytes`" + ` in each window**, 1 MB by default: it never alerts, however long it goes on.
+- **The hour alone.** How far ordinary windows go is calibrated over all keys of an age. Where large uploads are rare but known, those tails
+  are wide, and what would be little by day does not reach 75 at night or on a Sunday, many times what the hour usually brings though it is.
 - **A ramp that begins small and grows slowly.** What is not unusual is learned, and is the measure of the next step. One sender's new key is
   withheld from learning for two weeks; after that, or behind a key that others use too, a patient thief raises his own threshold.
 - **A harmless newcomer from a thief.** A new service, a journey, a backup to a new place: by bytes, first uploads to places nobody went to
