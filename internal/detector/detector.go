@@ -33,6 +33,7 @@ type Detector struct {
 	late     int64
 	future   int64
 	findings []Finding
+	reader   *reader // nil: nobody asks for readings
 }
 
 // New validates the settings and makes a detector that has learned nothing.

@@ -20,6 +20,7 @@ type lane struct {
 	warmUp   int64
 	location *time.Location
 	spaces   []*space
+	reader   *reader // nil: nobody asks for readings
 
 	bucket  int64  // number of the open window since the epoch
 	ordinal uint32 // how many windows were observed (closed, and not missing) before it
@@ -166,6 +167,9 @@ func (l *lane) close(found []Finding) []Finding {
 		observed := l.alive.pass(l.slot, active)
 		l.closed++
 		if observed {
+			if l.reader != nil {
+				l.reader.read(l)
+			}
 			endsDay := l.endsDay()
 			for _, s := range l.spaces {
 				found = s.close(l, endsDay, found)
