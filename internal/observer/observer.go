@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.uber.org/zap"
 
 	"github.com/otel-exfil/exfil/internal/alert"
@@ -44,6 +45,7 @@ type Observer struct {
 	detector *detector.Detector
 	judge    *judge
 	pending  pending
+	readings readings
 	counts   counters
 	batches  sync.Pool // *Batch
 
@@ -103,6 +105,7 @@ func New(cfg *config.Config, s Settings) (*Observer, error) {
 	}
 	o.batches.New = func() any { return newBatch() }
 	o.judge = newJudge(cfg, rules, &o.pending)
+	o.readings.version = s.BuildVersion
 	o.pending.writer, err = alert.NewWriter(rules, alert.Options{Schema: cfg.Alerts.Schema, Version: s.BuildVersion, ASN: o.asn})
 	if err != nil {
 		return nil, err
@@ -112,6 +115,14 @@ func New(cfg *config.Config, s Settings) (*Observer, error) {
 	}
 	return o, nil
 }
+
+// KeepReadings makes the observer keep, of each window that closes, gauges of the top entities of each
+// rule by bytes. Call it before Start.
+func (o *Observer) KeepReadings(top int) { o.detector.KeepReadings(top) }
+
+// DiscardAlerts makes the observer keep no alerts to be delivered: there is nowhere to deliver them to. They
+// are counted and logged as ever. Call it before Start.
+func (o *Observer) DiscardAlerts() { o.pending.discards = true }
 
 // Start opens the databases and, if they are to be reloaded, watches them until Close.
 func (o *Observer) Start(context.Context) error {
@@ -149,6 +160,7 @@ func (o *Observer) Commit(b *Batch) {
 	o.counts.add(b)
 	b.findings = o.detector.Observe(b.flows, now, b.findings[:0])
 	o.decide(b.findings, now)
+	o.readings.take(o.detector)
 	o.release(b)
 }
 
@@ -214,6 +226,7 @@ func (o *Observer) decide(findings []detector.Finding, now time.Time) {
 func (o *Observer) Tick() {
 	now := o.now()
 	o.decide(o.detector.Tick(now, nil), now)
+	o.readings.take(o.detector)
 	if at := o.checkHealth(now); !at.IsZero() {
 		o.judge.pass(at, now)
 	}
@@ -243,6 +256,16 @@ func (o *Observer) Alerts() (plog.Logs, int) { return o.pending.logs() }
 // Delivered takes off the n oldest alerts, which a consumer has accepted.
 func (o *Observer) Delivered(n int) { o.pending.remove(n) }
 
+// PendingWindows returns the number of closed windows whose gauges wait to be delivered.
+func (o *Observer) PendingWindows() int64 { return o.readings.waiting.Load() }
+
+// Gauges returns the gauges of the closed windows that wait to be delivered, oldest first, as a batch of
+// the caller's own, and the mark by which DeliveredGauges takes these windows off.
+func (o *Observer) Gauges() (md pmetric.Metrics, mark int64) { return o.readings.metrics() }
+
+// DeliveredGauges takes off the windows up to a mark of Gauges, which a consumer has accepted.
+func (o *Observer) DeliveredGauges(mark int64) { o.readings.remove(mark) }
+
 // Stats reports counts so far.
 func (o *Observer) Stats() Stats {
 	byRule, suppressed := o.judge.stats()
@@ -267,6 +290,7 @@ func (o *Observer) Stats() Stats {
 		Suppressed:    suppressed,
 		Pending:       o.pending.waiting.Load(),
 		Dropped:       o.pending.dropped.Load(),
+		LostWindows:   o.readings.lost.Load(),
 	}
 }
 

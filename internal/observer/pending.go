@@ -17,9 +17,10 @@ const maxPending = 1000
 // pending is the queue of alerts between the moment they are decided and the moment a
 // consumer has accepted them. It is safe for concurrent use.
 type pending struct {
-	writer  *alert.Writer
-	waiting atomic.Int64 // length of queue, to be read without the lock
-	dropped atomic.Int64 // alerts lost
+	writer   *alert.Writer
+	discards bool         // nothing is queued; set before anything is pushed
+	waiting  atomic.Int64 // length of queue, to be read without the lock
+	dropped  atomic.Int64 // alerts lost
 
 	mu    sync.Mutex
 	queue []waitingAlert // oldest first
@@ -33,6 +34,9 @@ type waitingAlert struct {
 // push appends an alert that was decided at the clock's time now. When the queue is full it is
 // lost: the first alerts of a burst tell how it began.
 func (p *pending) push(a alert.Alert, now time.Time) {
+	if p.discards {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.queue) == maxPending {

@@ -36,6 +36,8 @@ type Stats struct {
 	Suppressed int64            // findings held back
 	Pending    int64            // alerts that wait to be delivered
 	Dropped    int64            // alerts lost because too many waited
+
+	LostWindows int64 // closed windows whose gauges were lost because too many waited
 }
 
 // counters are the counts of delivered batches; each is added to once a batch.
