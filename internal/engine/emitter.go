@@ -5,24 +5,32 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/collector/consumer"
 	"go.uber.org/zap"
-
-	"github.com/otel-exfil/exfil/internal/observer"
 )
 
 const (
-	// firstRetry is how long alerts wait after the next consumer refused them; each refusal
+	// firstRetry is how long a load waits after the next consumer refused it; each refusal
 	// in a row doubles it, up to longestRetry. An error that calls itself permanent makes no
 	// difference: it may be about credentials, and an alert is worth waiting for their correction.
 	firstRetry   = time.Second
 	longestRetry = time.Minute
 )
 
-// emitter delivers pending alerts, at least once each and oldest first, to whichever next
-// consumer it is given. One delivery is under way at a time.
-type emitter struct {
-	observer *observer.Observer
+// load is what waits to be delivered to consumers of one signal. C is that signal's consumer.
+type load[C comparable] interface {
+	// waiting is how many things wait. It is cheap.
+	waiting() int64
+	// deliver hands what waits, oldest first, to next, and takes it off if that accepts it. It
+	// returns how many things were handed over, which may be none.
+	deliver(ctx context.Context, next C) (n int, err error)
+	// words name the load and the things that are counted of it, in the plural, for the log.
+	words() (subject, things string)
+}
+
+// emitter delivers a load, at least once and oldest first, to whichever next consumer it is
+// given. One delivery is under way at a time.
+type emitter[C comparable] struct {
+	load     load[C]
 	logger   *zap.Logger
 	now      func() time.Time
 	failures atomic.Int64 // deliveries refused
@@ -32,21 +40,16 @@ type emitter struct {
 	notBefore atomic.Int64  // Unix nanoseconds before which nothing is tried again
 }
 
-func newEmitter(o *observer.Observer, logger *zap.Logger, now func() time.Time) *emitter {
-	return &emitter{observer: o, logger: logger, now: now, busy: make(chan struct{}, 1)}
+func newEmitter[C comparable](l load[C], logger *zap.Logger, now func() time.Time) *emitter[C] {
+	return &emitter[C]{load: l, logger: logger, now: now, busy: make(chan struct{}, 1)}
 }
 
-// route says where alerts leave. It is asked once a delivery is under way; nil: nowhere.
-type route interface{ target() consumer.Logs }
-
-// outlet is the route to one consumer, or nowhere.
-type outlet struct{ consumer.Logs }
-
-func (o outlet) target() consumer.Logs { return o.Logs }
+// route says where a load leaves. It is asked once a delivery is under way; the zero C: nowhere.
+type route[C comparable] interface{ target() C }
 
 // emit delivers what is pending, unless a refusal is too recent or there is nowhere to deliver
 // to. Where another delivery is under way it returns at once: that one takes the rest along.
-func (e *emitter) emit(ctx context.Context, r route) {
+func (e *emitter[C]) emit(ctx context.Context, r route[C]) {
 	for somewhere := true; somewhere && e.due() && ctx.Err() == nil; {
 		select {
 		case e.busy <- struct{}{}:
@@ -59,23 +62,23 @@ func (e *emitter) emit(ctx context.Context, r route) {
 }
 
 // flush delivers what is pending no matter what was refused before. It waits for the delivery
-// under way, and reports how many alerts are left.
-func (e *emitter) flush(ctx context.Context, r route) (left int64) {
+// under way, and reports how much is left.
+func (e *emitter[C]) flush(ctx context.Context, next C) (left int64) {
 	if e.acquire(ctx) {
-		e.deliver(ctx, r.target())
+		e.deliver(ctx, next)
 		<-e.busy
 	}
-	return e.observer.Pending()
+	return e.load.waiting()
 }
 
 // settle waits for the delivery under way, if any.
-func (e *emitter) settle(ctx context.Context) {
+func (e *emitter[C]) settle(ctx context.Context) {
 	if e.acquire(ctx) {
 		<-e.busy
 	}
 }
 
-func (e *emitter) acquire(ctx context.Context) bool {
+func (e *emitter[C]) acquire(ctx context.Context) bool {
 	select {
 	case e.busy <- struct{}{}:
 		return true
@@ -84,34 +87,33 @@ func (e *emitter) acquire(ctx context.Context) bool {
 	}
 }
 
-func (e *emitter) due() bool {
-	return e.observer.Pending() > 0 && e.now().UnixNano() >= e.notBefore.Load()
+func (e *emitter[C]) due() bool {
+	return e.load.waiting() > 0 && e.now().UnixNano() >= e.notBefore.Load()
 }
 
 // deliver hands what is pending to next. It reports whether there was a next to try.
-func (e *emitter) deliver(ctx context.Context, next consumer.Logs) bool {
-	if next == nil {
+func (e *emitter[C]) deliver(ctx context.Context, next C) bool {
+	var nowhere C
+	if next == nowhere {
 		return false
 	}
-	alerts, n := e.observer.Alerts()
-	if n == 0 {
-		return true
-	}
-	if err := next.ConsumeLogs(ctx, alerts); err != nil {
+	n, err := e.load.deliver(ctx, next)
+	switch {
+	case err != nil:
 		e.refused(n, err)
-		return true
+	case n > 0:
+		e.refusals = 0
+		e.notBefore.Store(0)
 	}
-	e.observer.Delivered(n)
-	e.refusals = 0
-	e.notBefore.Store(0)
 	return true
 }
 
-func (e *emitter) refused(n int, err error) {
+func (e *emitter[C]) refused(n int, err error) {
 	e.failures.Add(1)
 	e.refusals++
 	wait := min(firstRetry<<min(e.refusals-1, 10), longestRetry)
 	e.notBefore.Store(e.now().Add(wait).UnixNano())
-	e.logger.Warn("Alerts were refused and will be tried again",
-		zap.Int("alerts", n), zap.Duration("in", wait), zap.Error(err))
+	subject, things := e.load.words()
+	e.logger.Warn(subject+" were refused and will be tried again",
+		zap.Int(things, n), zap.Duration("in", wait), zap.Error(err))
 }

@@ -3,12 +3,11 @@ package engine
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/consumer"
-	"go.uber.org/zap"
+	"go.opentelemetry.io/collector/pipeline"
 
 	"github.com/otel-exfil/exfil/internal/config"
 	"github.com/otel-exfil/exfil/internal/engine/internal/metadata"
@@ -21,18 +20,33 @@ const tickInterval = time.Second
 
 // engine is what the instances of one configuration share.
 type engine struct {
-	*emitter
 	observer  *observer.Observer
 	clock     Clock
 	telemetry *metadata.TelemetryBuilder
+	alerts    *exit[consumer.Logs]
+	gauges    *exit[consumer.Metrics]
 
-	instances int // not shut down; guarded by the registry, as the next
-	outlets   int // of those, the instances that have one
+	members // guarded by the registry
 
 	mu      sync.Mutex
-	open    []*Instance        // started, with an outlet; alerts that no batch brings leave through the first
 	cancel  context.CancelFunc // of the ticker; nil until the first instance has started
 	stopped chan struct{}      // closed when the ticker has ended
+}
+
+// members counts the instances of an engine that have not been shut down.
+type members struct {
+	all      int
+	alerting map[pipeline.Signal]int // those that have an outlet for alerts, by what they read
+	telling  int                     // those that have an outlet for gauges
+	top      int                     // entities of a rule and window that gauges are wanted of
+}
+
+// alertOutlets is how many instances have an outlet for alerts.
+func (m *members) alertOutlets() (n int) {
+	for _, of := range m.alerting {
+		n += of
+	}
+	return n
 }
 
 func newEngine(set Settings, cfg *config.Config, c Clock) (*engine, error) {
@@ -45,9 +59,11 @@ func newEngine(set Settings, cfg *config.Config, c Clock) (*engine, error) {
 		return nil, err
 	}
 	e := &engine{
-		emitter:  newEmitter(o, set.Logger, c.Now),
 		observer: o,
 		clock:    c,
+		alerts:   &exit[consumer.Logs]{emitter: newEmitter(alertLoad{o}, set.Logger, c.Now)},
+		gauges:   &exit[consumer.Metrics]{emitter: newEmitter(gaugeLoad{o}, set.Logger, c.Now)},
+		members:  members{alerting: map[pipeline.Signal]int{}},
 	}
 	if e.telemetry, err = newTelemetry(set, e, c.Now); err != nil {
 		return nil, fmt.Errorf("telemetry: %w", err)
@@ -55,19 +71,25 @@ func newEngine(set Settings, cfg *config.Config, c Clock) (*engine, error) {
 	return e, nil
 }
 
-// start counts an instance in; the first one starts the engine.
-func (e *engine) start(ctx context.Context, i *Instance) error {
+// start counts an instance in; the first one starts the engine. Wanted is what the
+// instances want of it.
+func (e *engine) start(ctx context.Context, i *Instance, wanted wants) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.cancel == nil {
+		if !wanted.alerts {
+			e.observer.DiscardAlerts()
+		}
+		if wanted.gauges {
+			e.observer.KeepReadings(wanted.top)
+		}
 		if err := e.observer.Start(ctx); err != nil {
 			return err
 		}
 		e.startTicker()
 	}
-	if i.outlet != nil {
-		e.open = append(e.open, i)
-	}
+	e.alerts.add(i.alerts)
+	e.gauges.add(i.gauges)
 	return nil
 }
 
@@ -92,60 +114,30 @@ func (e *engine) startTicker() {
 
 func (e *engine) tick(ctx context.Context) {
 	e.observer.Tick()
-	e.emit(ctx, e)
-}
-
-// target returns the first outlet that is open, nil where there is none yet or any more.
-func (e *engine) target() consumer.Logs {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if len(e.open) == 0 {
-		return nil
-	}
-	return e.open[0].outlet
+	e.alerts.emit(ctx, e.alerts)
+	e.gauges.emit(ctx, e.gauges)
 }
 
 // leave takes an instance out. When it returns, nothing is on its way to that instance's
-// outlet any more. The last instance ends the engine.
+// outlets any more. The last instance ends the engine.
 func (e *engine) leave(ctx context.Context, i *Instance, last bool) error {
-	closed, lastOutlet := e.close(i)
-	switch {
-	case last:
-		return e.end(ctx, closed)
-	case lastOutlet:
-		// What the instances that stay decide from now on has no way out; what is decided has.
-		e.observer.Tick()
-		e.flush(ctx, closed)
-	case closed != outlet{}:
-		e.settle(ctx)
+	alertsOpen, lastAlerts := e.alerts.remove(i.alerts)
+	gaugesOpen, lastGauges := e.gauges.remove(i.gauges)
+	if !last {
+		if lastAlerts || lastGauges {
+			e.observer.Tick()
+		}
+		e.alerts.leave(ctx, i.alerts, alertsOpen, lastAlerts)
+		e.gauges.leave(ctx, i.gauges, gaugesOpen, lastGauges)
+		return nil
 	}
-	return nil
-}
-
-// close takes an instance's outlet out of those that are open. It returns where to flush to: the
-// outlet if it was open, else nowhere; and whether it was the last one.
-func (e *engine) close(i *Instance) (closed outlet, last bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	at := slices.Index(e.open, i)
-	if at < 0 {
-		return outlet{}, false
-	}
-	e.open = slices.Delete(e.open, at, at+1)
-	return outlet{i.outlet}, len(e.open) == 0
-}
-
-// end delivers what is decided and ends the engine.
-func (e *engine) end(ctx context.Context, last outlet) error {
 	defer e.telemetry.Shutdown()
 	if !e.stopTicker(ctx) {
 		return nil
 	}
 	e.observer.Tick()
-	if left := e.flush(ctx, last); left > 0 {
-		// No error: it would end a collector that only reloads its configuration.
-		e.logger.Error("Alerts are lost: nothing took them before the shutdown", zap.Int64("alerts", left))
-	}
+	e.alerts.end(ctx, i.alerts, alertsOpen)
+	e.gauges.end(ctx, i.gauges, gaugesOpen)
 	return e.observer.Close()
 }
 

@@ -98,11 +98,15 @@ func (w *world) leave(i *engine.Instance) {
 	require.NoError(w.t, i.Shutdown(context.Background()))
 }
 
-// lost returns how many alerts were said to be lost.
+// lost returns how many alerts and windows were said to be lost.
 func (w *world) lost() int64 {
 	var lost int64
 	for _, entry := range w.log.FilterMessageSnippet("lost").All() {
-		lost += entry.ContextMap()["alerts"].(int64)
+		for _, things := range []string{"alerts", "windows"} {
+			if n, ok := entry.ContextMap()[things]; ok {
+				lost += n.(int64)
+			}
+		}
 	}
 	return lost
 }

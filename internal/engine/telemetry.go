@@ -64,8 +64,9 @@ func newTelemetry(set Settings, e *engine, now func() time.Time) (*metadata.Tele
 		t.RegisterExfilSuppressedAlertsCallback(stat(func(s *observer.Stats) int64 { return s.Suppressed })),
 		t.RegisterExfilPendingAlertsCallback(stat(func(s *observer.Stats) int64 { return s.Pending })),
 		t.RegisterExfilDroppedAlertsCallback(stat(func(s *observer.Stats) int64 { return s.Dropped })),
+		t.RegisterExfilLostWindowsCallback(stat(func(s *observer.Stats) int64 { return s.LostWindows })),
 		t.RegisterExfilFailedEmissionsCallback(func(_ context.Context, to metric.Int64Observer) error {
-			to.Observe(e.failures.Load(), common)
+			to.Observe(e.alerts.failures.Load()+e.gauges.failures.Load(), common)
 			return nil
 		}),
 	)

@@ -39,6 +39,7 @@ type TelemetryBuilder struct {
 	ExfilFutureFlows      metric.Int64ObservableCounter
 	ExfilGeoDatabaseAge   metric.Float64ObservableGauge
 	ExfilLateFlows        metric.Int64ObservableCounter
+	ExfilLostWindows      metric.Int64ObservableCounter
 	ExfilPendingAlerts    metric.Int64ObservableGauge
 	ExfilRecords          metric.Int64ObservableCounter
 	ExfilRefusedRecords   metric.Int64ObservableCounter
@@ -217,6 +218,21 @@ func (builder *TelemetryBuilder) RegisterExfilLateFlowsCallback(cb metric.Int64C
 		cb(ctx, &observerInt64{inst: builder.ExfilLateFlows, obs: o})
 		return nil
 	}, builder.ExfilLateFlows)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExfilLostWindowsCallback sets callback for observable ExfilLostWindows metric.
+func (builder *TelemetryBuilder) RegisterExfilLostWindowsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExfilLostWindows, obs: o})
+		return nil
+	}, builder.ExfilLostWindows)
 	if err != nil {
 		return err
 	}
@@ -437,7 +453,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ExfilFailedEmissions, err = builder.meter.Int64ObservableCounter(
 		"otelcol_exfil_failed_emissions",
-		metric.WithDescription("Times that the next consumer refused alerts, which are then tried again. [Alpha]"),
+		metric.WithDescription("Times that the next consumer refused alerts or gauges, which are then tried again. [Alpha]"),
 		metric.WithUnit("{attempt}"),
 	)
 	errs = errors.Join(errs, err)
@@ -463,6 +479,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_exfil_late_flows",
 		metric.WithDescription("Flows that came later than allowed_lateness and joined the open window. [Alpha]"),
 		metric.WithUnit("{flow}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExfilLostWindows, err = builder.meter.Int64ObservableCounter(
+		"otelcol_exfil_lost_windows",
+		metric.WithDescription("Closed windows whose gauges were lost because too many waited to be emitted. [Alpha]"),
+		metric.WithUnit("{window}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExfilPendingAlerts, err = builder.meter.Int64ObservableGauge(
