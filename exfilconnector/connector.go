@@ -22,22 +22,28 @@ func (s share) Capabilities() consumer.Capabilities {
 // Start opens the databases and starts the clock, if no other instance has.
 func (s share) Start(ctx context.Context, _ component.Host) error { return s.instance.Start(ctx) }
 
-// Shutdown delivers the alerts that are decided. The first call counts; it may come without Start.
+// Shutdown delivers what is decided. The first call counts; it may come without Start.
 func (s share) Shutdown(ctx context.Context) error { return s.instance.Shutdown(ctx) }
 
-type logsToLogs struct{ share }
+// logsReader is an instance that ends logs pipelines, whatever it leads to.
+type logsReader struct{ share }
 
-// ConsumeLogs observes ld, which ends here. It never fails: that alerts could not be delivered is no
-// reason to send ld again, for it has been counted.
-func (c *logsToLogs) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
-	c.instance.Commit(ctx, c.instance.Decode(ld))
+// ConsumeLogs observes ld, which ends here, unless another instance of this connector does. It never
+// fails: that alerts could not be delivered is no reason to send ld again, for it has been counted.
+func (c *logsReader) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
+	if c.instance.Counts() {
+		c.instance.Commit(ctx, c.instance.Decode(ld))
+	}
 	return nil
 }
 
-type metricsToLogs struct{ share }
+// metricsReader is an instance that ends metrics pipelines, whatever it leads to.
+type metricsReader struct{ share }
 
 // ConsumeMetrics observes md, which ends here. It never fails, as ConsumeLogs.
-func (c *metricsToLogs) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
-	c.instance.Commit(ctx, c.instance.DecodeMetrics(md))
+func (c *metricsReader) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
+	if c.instance.Counts() {
+		c.instance.Commit(ctx, c.instance.DecodeMetrics(md))
+	}
 	return nil
 }

@@ -22,7 +22,8 @@ import (
 
 // quick is a connector's configuration that is soon warmed up.
 func quick() *Config {
-	cfg := enginetest.Quick()
+	cfg := defaultConfig().(*Config)
+	cfg.shared = *enginetest.Quick()
 	cfg.PassThrough = false
 	return cfg
 }
@@ -64,7 +65,7 @@ func (w *world) consume(ld plog.Logs) {
 	require.NoError(w.t, w.logs.ConsumeLogs(context.Background(), ld))
 }
 
-func (w *world) instance() *engine.Instance { return w.logs.(*logsToLogs).instance }
+func (w *world) instance() *engine.Instance { return w.logs.(*logsReader).instance }
 
 func (w *world) stop(all ...component.Component) {
 	w.t.Helper()
@@ -202,9 +203,9 @@ func TestAConnectorDoesNotPassOn(t *testing.T) {
 }
 
 func TestTheDefaultsAreTheProcessors(t *testing.T) {
-	want := config.Default()
+	want := *config.Default()
 	want.PassThrough = false
-	assert.Equal(t, want, NewFactory().CreateDefaultConfig())
+	assert.Equal(t, &Config{shared: want, Metrics: Metrics{Top: 100}}, NewFactory().CreateDefaultConfig())
 	assert.Equal(t, "exfil", NewFactory().Type().String())
 }
 

@@ -2,28 +2,21 @@ package exfilconnector
 
 import (
 	"context"
-	"errors"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/connector"
 	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/pipeline"
 
 	"github.com/otel-exfil/exfil/exfilconnector/internal/metadata"
-	"github.com/otel-exfil/exfil/internal/config"
 	"github.com/otel-exfil/exfil/internal/engine"
 )
 
-// Config is the connector's configuration, the processor's but for its default of pass_through.
-type Config = config.Config
-
-// ErrPassThrough is returned where a configuration asks a connector to pass records on.
-var ErrPassThrough = errors.New("pass_through: true is for the processor, a connector emits alerts only; " +
-	"remove the key, and name the exporters for the records beside the connector")
-
 // NewFactory returns the factory of the connector "exfil".
 //
-// A collector makes one instance for all logs pipelines that end in a connector of one id and one for all
-// metrics pipelines. They share what they learn, and each alert leaves once.
+// Of a connector of one id a collector makes an instance for each signal of the pipelines that end in
+// it and each signal of those that begin with it. They share what they learn; each delivery counts once,
+// and each alert leaves once.
 func NewFactory() connector.Factory { return newFactory(engine.WallClock{}) }
 
 func newFactory(c engine.Clock) connector.Factory {
@@ -33,42 +26,69 @@ func newFactory(c engine.Clock) connector.Factory {
 		defaultConfig,
 		connector.WithLogsToLogs(f.createLogsToLogs, metadata.LogsToLogsStability),
 		connector.WithMetricsToLogs(f.createMetricsToLogs, metadata.MetricsToLogsStability),
+		connector.WithLogsToMetrics(f.createLogsToMetrics, metadata.LogsToMetricsStability),
+		connector.WithMetricsToMetrics(f.createMetricsToMetrics, metadata.MetricsToMetricsStability),
 	)
-}
-
-func defaultConfig() component.Config {
-	cfg := config.Default()
-	cfg.PassThrough = false
-	return cfg
 }
 
 type factory struct{ engines *engine.Registry }
 
 func (f *factory) createLogsToLogs(_ context.Context, set connector.Settings, cfg component.Config, next consumer.Logs) (connector.Logs, error) {
-	s, err := f.join(set, cfg, next)
+	s, err := f.joinForAlerts(set, pipeline.SignalLogs, cfg, next)
 	if err != nil {
 		return nil, err
 	}
-	return &logsToLogs{s}, nil
+	return &logsReader{s}, nil
 }
 
 func (f *factory) createMetricsToLogs(_ context.Context, set connector.Settings, cfg component.Config, next consumer.Logs) (connector.Metrics, error) {
-	s, err := f.join(set, cfg, next)
+	s, err := f.joinForAlerts(set, pipeline.SignalMetrics, cfg, next)
 	if err != nil {
 		return nil, err
 	}
-	return &metricsToLogs{s}, nil
+	return &metricsReader{s}, nil
 }
 
-func (f *factory) join(set connector.Settings, cfg component.Config, next consumer.Logs) (share, error) {
-	if cfg.(*Config).PassThrough {
+func (f *factory) createLogsToMetrics(_ context.Context, set connector.Settings, cfg component.Config, next consumer.Metrics) (connector.Logs, error) {
+	s, err := f.joinForGauges(set, pipeline.SignalLogs, cfg, next)
+	if err != nil {
+		return nil, err
+	}
+	return &logsReader{s}, nil
+}
+
+func (f *factory) createMetricsToMetrics(_ context.Context, set connector.Settings, cfg component.Config, next consumer.Metrics) (connector.Metrics, error) {
+	s, err := f.joinForGauges(set, pipeline.SignalMetrics, cfg, next)
+	if err != nil {
+		return nil, err
+	}
+	return &metricsReader{s}, nil
+}
+
+func (f *factory) joinForAlerts(set connector.Settings, reads pipeline.Signal, c component.Config, next consumer.Logs) (share, error) {
+	cfg := c.(*Config)
+	if cfg.PassThrough {
 		return share{}, ErrPassThrough
 	}
-	instance, err := f.engines.Join(engine.Settings{
+	instance, err := f.engines.Join(settings(set, reads), &cfg.shared, next)
+	return share{instance}, err
+}
+
+func (f *factory) joinForGauges(set connector.Settings, reads pipeline.Signal, c component.Config, next consumer.Metrics) (share, error) {
+	cfg := c.(*Config)
+	if cfg.PassThrough {
+		return share{}, ErrPassThrough
+	}
+	instance, err := f.engines.JoinForGauges(settings(set, reads), &cfg.shared, cfg.Metrics.Top, next)
+	return share{instance}, err
+}
+
+func settings(set connector.Settings, reads pipeline.Signal) engine.Settings {
+	return engine.Settings{
 		TelemetrySettings: set.TelemetrySettings,
 		ID:                set.ID,
 		Kind:              component.KindConnector,
 		Version:           set.BuildInfo.Version,
-	}, cfg.(*Config), next)
-	return share{instance}, err
+		Reads:             reads,
+	}
 }

@@ -14,6 +14,8 @@ var (
 )
 
 const (
-	LogsToLogsStability    = component.StabilityLevelAlpha
-	MetricsToLogsStability = component.StabilityLevelAlpha
+	LogsToLogsStability       = component.StabilityLevelAlpha
+	MetricsToLogsStability    = component.StabilityLevelAlpha
+	LogsToMetricsStability    = component.StabilityLevelAlpha
+	MetricsToMetricsStability = component.StabilityLevelAlpha
 )
