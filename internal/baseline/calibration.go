@@ -1,6 +1,7 @@
 package baseline
 
 import (
+	"cmp"
 	"math"
 	"time"
 )
@@ -12,7 +13,9 @@ const (
 	tailLeast = 20.0 // windows that a tail needs
 	tailClip  = 16.0 // excess over the tail's start beyond which a window counts no more
 	tailPrior = 30.0 // pseudo-windows with the nominal tail, whose excess has mean 1
-	tailFloor = 0.3  // least mean excess that is believed
+	// The same for newcomers, whose tail is a power of bytes that differs from network to network.
+	newTailPrior = 5.0
+	tailFloor    = 0.3 // least mean excess that is believed
 
 	calibrationHalfLife = 4 * week
 	calibratedFrom      = 0.05 // weeks observed before a fit is believed
@@ -33,6 +36,7 @@ const optimism = 2.0
 // upper tail of their surprise x is fitted by rate·exp(−(x−from)/scale) windows a week, an
 // exponential shrunk to what the model promises. The zero Calibration believes the model.
 type Calibration struct {
+	prior     float64 // pseudo-windows with the nominal tail; 0: tailPrior
 	histogram [bins]float64
 	weeks     float64 // decayed observed time
 	pace      float64 // windows closed in the last week, decayed with e^(−age/week)
@@ -87,6 +91,7 @@ func (c *Calibration) fit(since time.Duration) {
 	if weight < tailLeast || c.weeks < calibratedFrom {
 		return
 	}
+	prior := cmp.Or(c.prior, tailPrior)
 	need := max(tailShare*weight, tailLeast)
 	above, excess, start := 0.0, 0.0, bins
 	for start > 0 && above < need {
@@ -99,7 +104,7 @@ func (c *Calibration) fit(since time.Duration) {
 	}
 	c.from = from
 	c.rate = above / c.weeks
-	c.scale = max(tailFloor, (excess+tailPrior)/(above+tailPrior))
+	c.scale = max(tailFloor, (excess+prior)/(above+prior))
 	c.fitted = c.rate > 0
 }
 

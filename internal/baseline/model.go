@@ -30,8 +30,10 @@ type Model struct {
 func NewModel(span time.Duration, share float64, detail bool, less Ablation) *Model {
 	m := &Model{span: span, share: share, detail: detail, less: less}
 	m.tails = [calibrationClasses]tail{logistic{}, student{}, student{}}
+	m.calibration[newcomers].prior = newTailPrior
 	if less.StudentOnly {
 		m.tails[newcomers] = student{}
+		m.calibration[newcomers].prior = tailPrior
 	}
 	return m
 }
