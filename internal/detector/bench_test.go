@@ -114,3 +114,45 @@ func BenchmarkClose(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkMemory is the heap that one baseline takes, its key and its place in the map included, between
+// its windows: of a host × port that came now and then, and of a port that has a season table.
+func BenchmarkMemory(b *testing.B) {
+	hostPort := []flow.Field{flow.Host, flow.DestinationPort}
+	for name, c := range map[string]struct {
+		by       []flow.Field
+		entities int
+		windows  int // in each of which a fiftieth of the entities, or all, are active
+		all      bool
+	}{
+		"now and then": {hostPort, 400_000, 50, false},
+		"with season":  {[]flow.Field{flow.DestinationPort}, 60_000, 12, true},
+	} {
+		b.Run(name, func(b *testing.B) {
+			var before, after runtime.MemStats
+			for b.Loop() {
+				runtime.GC()
+				runtime.ReadMemStats(&before)
+				d := newDetector(b, Settings{Watches: []Watch{{
+					Rule: "rule", By: c.by, Spans: []time.Duration{3 * time.Hour}, Threshold: 75, Budget: 1, MinBytes: 1e6, MaxEntities: c.entities,
+				}}})
+				part := c.entities / c.windows
+				for w := range c.windows {
+					from, to := w*part, (w+1)*part
+					if c.all {
+						from, to = 0, c.entities
+					}
+					for i := from; i < to; i++ {
+						at := monday.Add(time.Duration(w)*3*time.Hour + time.Minute)
+						d.Observe([]flow.Flow{one(at, fmt.Sprintf("host-%06d", i/60_000*1000+i%1000), uint16(1+i%60_000), "Hesse", 2000)}, farAhead, nil)
+					}
+				}
+				d.Observe([]flow.Flow{one(monday.AddDate(0, 0, 30), "host", 1, "Hesse", 1)}, farAhead, nil)
+				runtime.GC()
+				runtime.ReadMemStats(&after)
+				b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(d.Stats().Keys), "B/entity")
+				runtime.KeepAlive(d)
+			}
+		})
+	}
+}
