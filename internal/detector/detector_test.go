@@ -136,7 +136,10 @@ func TestShufflingWithinLatenessChangesNothing(t *testing.T) {
 	for name, flows := range map[string][]flow.Flow{
 		"an office": office(3, monday, 16), "one host's new port": ramp(200e3, 3, "ws-b"), "two hosts'": ramp(200e3, 3, "ws-a", "ws-b"),
 	} {
-		t.Run(name, func(t *testing.T) { shufflingChangesNothing(t, flows) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			shufflingChangesNothing(t, flows)
+		})
 	}
 }
 

