@@ -69,7 +69,7 @@ func TestTheTailOfNewcomersIsLogistic(t *testing.T) {
 
 // predict as a space of one rule does.
 func predict(m *Model, s *Series, table *Table, slot Slot) Prediction {
-	return m.Predict(s, table, slot, s.Activity(s.Next, span))
+	return m.Predict(s, table, slot, s.Activity(s.Next, span, EvenChance))
 }
 
 func TestScoreStandsForFalseAlarms(t *testing.T) {
@@ -216,7 +216,7 @@ func TestCalibrationFitsTheTailThatIs(t *testing.T) {
 		}
 		c.pass(span)
 		if w%8 == 7 {
-			c.fit(24 * time.Hour)
+			c.fit(24*time.Hour, student{}.prior())
 		}
 	}
 	require.True(t, c.fitted)
@@ -241,7 +241,7 @@ func TestAlertedWindowsAreNoOrdinaryOnes(t *testing.T) {
 			}
 			c.pass(span)
 			if w%8 == 7 {
-				c.fit(24 * time.Hour)
+				c.fit(24*time.Hour, student{}.prior())
 			}
 		}
 		return c.perWeek(12)
@@ -251,7 +251,7 @@ func TestAlertedWindowsAreNoOrdinaryOnes(t *testing.T) {
 
 func TestAnUncalibratedModelIsBelieved(t *testing.T) {
 	var c Calibration
-	c.fit(24 * time.Hour)
+	c.fit(24*time.Hour, student{}.prior())
 	assert.InEpsilon(t, math.Exp(-5), c.perWeek(5), 1e-9)
 	assert.InDelta(t, 5, c.surpriseAt(math.Exp(-5)), 1e-9)
 }

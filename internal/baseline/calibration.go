@@ -1,7 +1,6 @@
 package baseline
 
 import (
-	"cmp"
 	"math"
 	"time"
 )
@@ -12,10 +11,7 @@ const (
 	tailShare = 0.02 // share of windows that count as the tail
 	tailLeast = 20.0 // windows that a tail needs
 	tailClip  = 16.0 // excess over the tail's start beyond which a window counts no more
-	tailPrior = 30.0 // pseudo-windows with the nominal tail, whose excess has mean 1
-	// The same for newcomers, whose tail is a power of bytes that differs from network to network.
-	newTailPrior = 5.0
-	tailFloor    = 0.3 // least mean excess that is believed
+	tailFloor = 0.3  // least mean excess that is believed
 
 	calibrationHalfLife = 4 * week
 	calibratedFrom      = 0.05 // weeks observed before a fit is believed
@@ -36,7 +32,6 @@ const optimism = 2.0
 // upper tail of their surprise x is fitted by rate·exp(−(x−from)/scale) windows a week, an
 // exponential shrunk to what the model promises. The zero Calibration believes the model.
 type Calibration struct {
-	prior     float64 // pseudo-windows with the nominal tail; 0: tailPrior
 	histogram [bins]float64
 	weeks     float64 // decayed observed time
 	pace      float64 // windows closed in the last week, decayed with e^(−age/week)
@@ -79,8 +74,9 @@ func (c *Calibration) pass(span time.Duration) {
 	clear(c.batch[:])
 }
 
-// fit forgets what the time since the last fit has aged, and fits the tail anew.
-func (c *Calibration) fit(since time.Duration) {
+// fit forgets what the time since the last fit has aged, and fits the tail anew. prior is the number of
+// pseudo-windows with the nominal tail, whose excess has mean 1.
+func (c *Calibration) fit(since time.Duration, prior float64) {
 	keep := math.Exp2(-float64(since) / float64(calibrationHalfLife))
 	weight := 0.0 // ordinary windows, decayed
 	for i := range c.histogram {
@@ -91,7 +87,6 @@ func (c *Calibration) fit(since time.Duration) {
 	if weight < tailLeast || c.weeks < calibratedFrom {
 		return
 	}
-	prior := cmp.Or(c.prior, tailPrior)
 	need := max(tailShare*weight, tailLeast)
 	above, excess, start := 0.0, 0.0, bins
 	for start > 0 && above < need {

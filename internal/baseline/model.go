@@ -30,10 +30,8 @@ type Model struct {
 func NewModel(span time.Duration, share float64, detail bool, less Ablation) *Model {
 	m := &Model{span: span, share: share, detail: detail, less: less}
 	m.tails = [calibrationClasses]tail{logistic{}, student{}, student{}}
-	m.calibration[newcomers].prior = newTailPrior
 	if less.StudentOnly {
 		m.tails[newcomers] = student{}
-		m.calibration[newcomers].prior = tailPrior
 	}
 	return m
 }
@@ -233,7 +231,7 @@ func (m *Model) EndWindow(slot Slot, endsDay bool) {
 		c := &m.calibration[i]
 		c.pass(m.span)
 		if endsDay && !m.less.NoCalibration {
-			c.fit(m.sinceFit)
+			c.fit(m.sinceFit, m.tails[i].prior())
 		}
 		if c.alive() {
 			m.alive++

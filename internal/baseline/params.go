@@ -33,7 +33,6 @@ const (
 	spreadFloor    = 0.02 // variance of ln bytes that no entity goes below
 	slotStrength   = 2.0  // pseudo-occurrences that shrink a season cell towards the level
 	activeStrength = 4.0  // the same for a cell's chance of being active
-	pairStrength   = 1.0  // pseudo-windows that the halves of a pair speak for its chance of being active
 	leastActive    = 1e-6 // the least of these chances that is believed
 	winsor         = 6.0  // deviations beyond which a window teaches no more
 

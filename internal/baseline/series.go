@@ -54,18 +54,14 @@ func (s *Series) ActiveAt(ordinal uint32, span time.Duration) float64 {
 	return float64(s.Active * float32(Decay(span, float64(ordinal-s.Next)))) // rounded as SkipTo does
 }
 
-// Activity is how probable it is that an entity is active in the given window, by its own past.
-func (s Series) Activity(ordinal uint32, span time.Duration) float64 {
-	s.SkipTo(ordinal, span)
-	return (float64(s.Active) + 0.5) / (float64(s.Total) + 1)
-}
+// EvenChance is the guess at Series.Activity where nothing else is known.
+const EvenChance = 0.5
 
-// PairActivity is the same for a pair of keys. While it has no past, its halves speak for it, as if they were
-// independent: two that are seldom met are met together more seldom still. halves is the product
-// of their activities.
-func (s Series) PairActivity(ordinal uint32, span time.Duration, halves float64) float64 {
+// Activity is how probable it is that an entity is active in the given window, by its own past and, as if it
+// had been one window of it, a guess.
+func (s Series) Activity(ordinal uint32, span time.Duration, guess float64) float64 {
 	s.SkipTo(ordinal, span)
-	return (float64(s.Active) + pairStrength*halves) / (float64(s.Total) + pairStrength)
+	return (float64(s.Active) + guess) / (float64(s.Total) + 1)
 }
 
 // experience is the peer class of an entity: entities are compared with others that

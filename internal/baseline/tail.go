@@ -8,6 +8,8 @@ type tail interface {
 	surprise(z float64) float64
 	// deviation is the inverse of surprise: the z whose surprise is x. For x ≤ 0 it is −Inf.
 	deviation(x float64) float64
+	// prior is how many windows with just this tail a calibration presumes.
+	prior() float64
 }
 
 // logistic is the tail of newcomers. Their first windows are one population, of probes of a hundred bytes and
@@ -43,6 +45,9 @@ func (logistic) deviation(x float64) float64 {
 	return logisticScale * math.Log(math.Expm1(x))
 }
 
+// prior is small: the power differs from network to network.
+func (logistic) prior() float64 { return 5 }
+
 // student is the tail of entities that have a history, which scatter around it and now and then lie far out:
 // Student's distribution with five degrees of freedom, heavy enough for traffic, and in closed form for odd
 // degrees (Abramowitz and Stegun 26.7.3).
@@ -58,6 +63,8 @@ func (student) surprise(z float64) float64 {
 	sin, cos := math.Sincos(phi)
 	return -math.Log((phi - sin*cos*(1+2.0/3*sin*sin)) / math.Pi)
 }
+
+func (student) prior() float64 { return 30 }
 
 func (t student) deviation(x float64) float64 {
 	if x <= 0 {

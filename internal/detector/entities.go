@@ -102,7 +102,7 @@ func (s *space) activityOf(l *lane, hash uint64) float64 {
 	} else {
 		e.Begin(l.ordinal, l.ordinal)
 	}
-	return e.Activity(l.ordinal, s.span)
+	return e.Activity(l.ordinal, s.span, baseline.EvenChance)
 }
 
 // activeWindows is the decayed number of active windows of the entity with this hash, 0 if there is none.

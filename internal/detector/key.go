@@ -203,12 +203,21 @@ func appendKey(dst []byte, fields []flow.Field, f *flow.Flow) []byte {
 func keyValues(key string) []string {
 	var values []string
 	for len(key) > 0 {
-		n, size := binary.Uvarint([]byte(key[:min(len(key), binary.MaxVarintLen64)]))
-		if size <= 0 || uint64(len(key)-size) < n {
+		value, rest, ok := cutValue(key)
+		if !ok {
 			break
 		}
-		values = append(values, key[size:size+int(n)])
-		key = key[size+int(n):]
+		values, key = append(values, value), rest
 	}
 	return values
+}
+
+// cutValue cuts the first value off a key that appendKey has written. From anything else, not ok, it cuts all.
+func cutValue(key string) (value, rest string, ok bool) {
+	n, size := binary.Uvarint([]byte(key[:min(len(key), binary.MaxVarintLen64)]))
+	if size <= 0 || uint64(len(key)-size) < n {
+		return "", "", false
+	}
+	end := size + int(n)
+	return key[size:end], key[end:], true
 }

@@ -2,7 +2,6 @@ package detector
 
 import (
 	"cmp"
-	"encoding/binary"
 	"math"
 	"slices"
 	"sync/atomic"
@@ -179,18 +178,11 @@ func (s *space) compareSums(a, b uint32) int {
 func compareKeys(a, b string) int {
 	for a != "" && b != "" {
 		var x, y string
-		x, a = cutValue(a)
-		y, b = cutValue(b)
+		x, a, _ = cutValue(a)
+		y, b, _ = cutValue(b)
 		if c := cmp.Compare(x, y); c != 0 {
 			return c
 		}
 	}
 	return cmp.Compare(len(a), len(b))
-}
-
-// cutValue cuts the first value off a key that appendKey has written.
-func cutValue(key string) (value, rest string) {
-	n, size := binary.Uvarint([]byte(key[:min(len(key), binary.MaxVarintLen64)]))
-	end := size + int(n)
-	return key[size:end], key[end:]
 }

@@ -245,17 +245,17 @@ func (s *space) rarest(l *lane, at uint32) uint8 {
 // main is the hash of an entity's key in the main space of an owner.
 func (s *space) main(at uint32, owner int) uint64 { return s.mains[int(at)*len(s.owners)+owner] }
 
-// activity is how probable it is that an entity is active in the open window.
+// activity is how probable it is that an entity is active in the open window. While a pair of keys has no past, its
+// halves speak for it, as if they were independent: two that are seldom met are met together more seldom still.
 func (s *space) activity(l *lane, at uint32) float64 {
-	e := &s.entities[at]
-	if len(s.owners) == 1 || s.less.NoPairs {
-		return e.Activity(l.ordinal, s.span)
+	guess := baseline.EvenChance
+	if len(s.owners) > 1 && !s.less.NoPairs {
+		guess = 1
+		for i := range s.owners {
+			guess *= s.owners[i].main.activityOf(l, s.main(at, i))
+		}
 	}
-	halves := 1.0
-	for i := range s.owners {
-		halves *= s.owners[i].main.activityOf(l, s.main(at, i))
-	}
-	return e.PairActivity(l.ordinal, s.span, halves)
+	return s.entities[at].Activity(l.ordinal, s.span, guess)
 }
 
 func pick(values []string, positions []int) []string {
@@ -366,10 +366,10 @@ func (s *space) open(l *lane, found []Finding) []Finding {
 func (s *space) close(l *lane, endsDay bool, found []Finding) []Finding {
 	for i := range s.current.sums {
 		u, o := &s.current.sums[i], &s.current.outlooks[i]
-		w := &s.owners[o.owner]
+		e, w := &s.entities[o.entity], &s.owners[o.owner]
 		if s.less.LearnsFirst {
 			s.learn(l, u, o, true)
-			o.prediction = s.model.Predict(&s.entities[o.entity].Series, s.table(&s.entities[o.entity]), l.slot, s.activity(l, o.entity))
+			o.prediction = s.model.Predict(&e.Series, s.table(e), l.slot, s.activity(l, o.entity))
 		}
 		v := s.model.Judge(o.prediction, u.bytes)
 		switch {
@@ -383,8 +383,8 @@ func (s *space) close(l *lane, endsDay bool, found []Finding) []Finding {
 		switch {
 		case s.less.LearnsFirst:
 		case s.onProbation(l, u, o, w.floor) && !v.Ordinary(w.budget):
-			s.model.Withhold(&s.entities[o.entity].Series, o.prediction)
-			s.entities[o.entity].windows++
+			s.model.Withhold(&e.Series, o.prediction)
+			e.windows++
 		default:
 			s.learn(l, u, o, v.Ordinary(w.budget))
 		}
