@@ -17,7 +17,7 @@ import (
 // host sends to, on one port.
 type Background struct {
 	Series Series
-	Thefts []Theft // in the order of time; each lasts an hour
+	Thefts []Theft // in the order of time
 	flows  []Labelled
 }
 

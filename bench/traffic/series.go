@@ -17,9 +17,9 @@ import (
 
 // Series is a real background: bytes by key and time, at equal steps.
 type Series struct {
-	Step time.Duration
-	Keys []string // sorted
-	Rows []Row    // in the order of time
+	Step time.Duration // usual distance between two rows
+	Keys []string      // sorted
+	Rows []Row         // in the order of time
 }
 
 // Row is what was measured in the step that begins at Time.
@@ -41,7 +41,8 @@ const (
 // columns. It is either wide, a time and then a column of bytes for each key, or, if its
 // columns are a time, a key and "bytes" or "value", long, with a row for each key and time. Times
 // are RFC 3339, "2006-01-02 15:04:05" in UTC, or Unix seconds. An empty cell is not
-// measured. What cannot be read gives an error that wraps [ErrSeries] and names the row.
+// measured. What is measured of one key at one time adds up: where clocks are put forward, a whole hour
+// may bear one time. What cannot be read gives an error that wraps [ErrSeries] and names the row.
 func ReadSeries(path string) (Series, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -168,13 +169,17 @@ func (t *table) set(at time.Time, key int, cell string) error {
 		row = map[int]int64{}
 		t.cells[at.UnixNano()] = row
 	}
-	if _, twice := row[key]; twice {
-		return fmt.Errorf("key %q comes twice at %s", t.keys[key], at.Format(time.RFC3339))
-	}
 	if t.count++; t.count > mostCells {
 		return fmt.Errorf("more than %d cells; cut the series into parts", mostCells)
 	}
-	row[key] = bytes
+	switch before, again := row[key]; {
+	case !again || before == unknown:
+		row[key] = bytes
+	case bytes != unknown && before > mostBytes-bytes:
+		return fmt.Errorf("key %q: more than 2^60 bytes at %s", t.keys[key], at.Format(time.RFC3339))
+	case bytes != unknown:
+		row[key] = before + bytes
+	}
 	return nil
 }
 
@@ -209,7 +214,7 @@ func (t *table) series() (Series, error) {
 	if len(t.cells) > mostCells/len(t.keys) {
 		return Series{}, fmt.Errorf("%w: %d keys at %d times; cut the series into parts", ErrSeries, len(t.keys), len(t.cells))
 	}
-	s := Series{Keys: slices.Sorted(slices.Values(t.keys)), Step: math.MaxInt64}
+	s := Series{Keys: slices.Sorted(slices.Values(t.keys))}
 	for at := range t.cells {
 		s.Rows = append(s.Rows, Row{Time: time.Unix(0, at).UTC()})
 	}
@@ -223,9 +228,18 @@ func (t *table) series() (Series, error) {
 			}
 			r.Bytes = append(r.Bytes, bytes)
 		}
-		if i > 0 {
-			s.Step = min(s.Step, r.Time.Sub(s.Rows[i-1].Time))
-		}
 	}
+	s.Step = usualStep(s.Rows)
 	return s, nil
+}
+
+// usualStep is the median of the distances between rows, the lower of two: neither a gap nor a clock that was
+// set changes it.
+func usualStep(rows []Row) time.Duration {
+	steps := make([]time.Duration, len(rows)-1)
+	for i := range steps {
+		steps[i] = rows[i+1].Time.Sub(rows[i].Time)
+	}
+	slices.Sort(steps)
+	return steps[(len(steps)-1)/2]
 }

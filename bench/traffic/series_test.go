@@ -59,7 +59,7 @@ func TestASeriesThatCannotBeReadSaysWhere(t *testing.T) {
 		{"time,a\n1,-1\n", `row 2: key "a": bytes "-1"`},
 		{"time,a\n1,NaN\n", "NaN"},
 		{"time,a\n1,1e30\n", "1e30"},
-		{"time,a\n1,1\n1,2\n", "comes twice"},
+		{"time,a\n1,1e18\n1,1e18\n", `row 3: key "a": more than 2^60 bytes at 1970`},
 		{"time,a,a,b\n1,1,2,3\n", "same name"},
 		{"time,a\n1,2,3\n", "wrong number of fields"},
 	} {
@@ -79,6 +79,21 @@ func TestASeriesThatCannotBeReadSaysWhere(t *testing.T) {
 	_, err = traffic.ReadSeries(filepath.Join(t.TempDir(), "none.csv"))
 	require.ErrorIs(t, err, traffic.ErrSeries)
 	assert.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestAClockThatWasPutForwardIsNoObstacle(t *testing.T) {
+	// As a monitor of 2014 wrote it: an hour of five-minute rows that all bear the hour's end, and the next row comes a minute later.
+	var text strings.Builder
+	text.WriteString("timestamp,value\n")
+	for i := range 12 {
+		fmt.Fprintf(&text, "2014-03-09 01:%02d:00,100\n", 1+5*i)
+	}
+	text.WriteString(strings.Repeat("2014-03-09 03:00:00,7\n", 12) + "2014-03-09 03:00:00,\n2014-03-09 03:01:00,100\n")
+	s, err := traffic.DecodeSeries(strings.NewReader(text.String()))
+	require.NoError(t, err)
+	assert.Equal(t, 5*time.Minute, s.Step, "neither the gap nor the minute")
+	require.Len(t, s.Rows, 14)
+	assert.Equal(t, []int64{84}, s.Rows[12].Bytes, "what has one time adds up")
 }
 
 func FuzzDecodeSeries(f *testing.F) {
