@@ -32,13 +32,15 @@ func series(t *testing.T) string {
 }
 
 func TestARealBackgroundHasAFileOfItsOwn(t *testing.T) {
-	o := options{dir: t.TempDir(), seeds: 1, workers: 2, background: series(t), log: io.Discard}
+	o := options{dir: t.TempDir(), seeds: 1, workers: 2, runs: 1, background: series(t), log: io.Discard}
 	require.NoError(t, run(context.Background(), o))
 	text, err := os.ReadFile(filepath.Join(o.dir, "BACKGROUND.md"))
 	require.NoError(t, err)
 	assert.Contains(t, string(text), "`make quality BACKGROUND=series.csv`")
-	assert.Contains(t, string(text), "3 keys in steps of 30m0s over 10.0 days")
+	assert.Contains(t, string(text), "Its keys: 3, in steps of 30m0s over 10.0 days")
 	assert.Contains(t, string(text), "| injected 10x |")
+	assert.Contains(t, string(text), "### 3× the mean")
+	assert.Contains(t, string(text), "## Alarms about the series itself")
 	assert.NoFileExists(t, filepath.Join(o.dir, "RESULTS.md"))
 
 	if raceEnabled {

@@ -21,6 +21,8 @@ func main() {
 	o := options{log: os.Stderr}
 	flag.StringVar(&o.dir, "out", "bench", "`directory` that the results go to")
 	flag.IntVar(&o.seeds, "seeds", 5, "held-out organisations to compare on")
+	flag.IntVar(&o.sample, "sample", sampleOrganisations, "further organisations that the product alone is played on")
+	flag.IntVar(&o.runs, "runs", sustainedRuns, "thefts of each size that go on for days in a real series")
 	flag.IntVar(&o.workers, "workers", 2, "organisations that are played at the same time")
 	flag.StringVar(&o.background, "background", "", "CSV `file` of a real series to hide thefts in; writes BACKGROUND.md instead")
 	flag.Parse()
@@ -35,6 +37,8 @@ func main() {
 type options struct {
 	dir     string
 	seeds   int
+	sample  int // further organisations that the product alone is played on; 0: none
+	runs    int // thefts that go on for days in a real series, of each size; 0: none
 	workers int
 	// background, if not "", is a file of bytes by time and key that is played instead of organisations.
 	background string

@@ -12,6 +12,7 @@ import (
 type measurement struct {
 	tuning     []entry // on the seeds that methods may be tuned on
 	heldOut    []entry
+	sample     *entry  // the engine alone, on further seeds; nil: on none
 	ablation   []entry // the engine whole, and without each part, on the tuning seeds
 	clean      []quiet
 	situations []situation
@@ -26,6 +27,12 @@ func measure(ctx context.Context, o options, step func(string)) (*measurement, e
 	step("contest on held-out seeds")
 	if m.heldOut, err = contestOn(ctx, o.workers, seeds, everyone(engine.Thresholds())); err != nil {
 		return nil, err
+	}
+	if o.sample > 0 {
+		step("more organisations")
+		if m.sample, err = onSample(ctx, o.workers, seedsFrom(sampleFrom, o.sample)); err != nil {
+			return nil, err
+		}
 	}
 	step("contest on tuning seeds")
 	if m.tuning, err = contestOn(ctx, o.workers, tuningSeeds(), everyone(engine.Thresholds())); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -102,7 +103,7 @@ func TestOnCleanTrafficTheEngineIsMostlySilent(t *testing.T) {
 	if raceEnabled || testing.Short() {
 		t.Skip("plays six weeks of an organisation")
 	}
-	results, err := onCleanTraffic(context.Background(), 1, []cleanPlan{{plainClean, traffic.Options{}, true, false}}, heldOut(1))
+	results, err := onCleanTraffic(context.Background(), 1, []cleanPlan{{plainClean, traffic.Options{}, 1, false}}, heldOut(1))
 	require.NoError(t, err)
 	_, byRule := results[0].rate()
 	for rule, field := range score.Rules() {
@@ -141,6 +142,7 @@ func TestFiguresAreReadable(t *testing.T) {
 		"12 s": short(12e9), "4 min": short(4 * 60e9), "3.1 h": short(score.Grace), "3.0 d": short(3 * day),
 		"0 B": size(0), "1.5 MB": size(1.5e6), "12 MB": size(12.4e6), "1.0 GB": size(999.9e6),
 		"12": number(12.4), "0.032": number(0.0316), "0.00": number(0), "0.50": number(0.5), "0.925": share(0.925),
+		"7": count(7), "999": count(999), "1,000": count(1000), "1,234,567": count(1234567),
 	} {
 		assert.Equal(t, want, got)
 	}
@@ -157,8 +159,9 @@ func TestResultsAreWrittenWhole(t *testing.T) {
 	ours.thefts = [][]traffic.Theft{{{Name: "a"}}}
 	m := &measurement{
 		ablation: []entry{ours},
+		sample:   &ours,
 		heldOut:  []entry{ours, theirs}, tuning: []entry{ours, theirs},
-		clean:      []quiet{{cleanPlan{name: plainClean}, ours.Result}},
+		clean:      []quiet{{cleanPlan{name: plainClean}, ours.Result, []int{12345, 1234}}},
 		situations: situations()[:1], outcomes: [][]outcome{{{Detection: score.Detection{Found: true, Delay: 3 * day}, alerts: 2}}},
 	}
 	dir := t.TempDir()
@@ -168,6 +171,8 @@ func TestResultsAreWrittenWhole(t *testing.T) {
 	for _, want := range []string{
 		"| **exfil** | 0.500 [0.500–0.500] | 0.000 | 1.000 | 1.000 | 1.000 | 1.000 | 1.000 | 1.00 | 4 min | 2.0 MB |",
 		"**other, tuned raised no two alarms of different scores", "| burst | 1 | 1.000, 4 min | 2.0 MB |", "1 of 1 | 3.0 d | 3.0 d | 2 |", "| 75 | 1.00 | 0.50 | 1 |",
+		"on 1 further organisations (seeds 101 to 101,", "There were 1.00 false alarms a week by port and 0.00 by region", "| burst | 1 | 1 | 1.000 | 0.207–1.000 | 4 min | 2.0 MB |",
+		"| all | 1 | 1 | 1.000 | 0.207–1.000 |", "| 60 hosts | 1 | 6,790 [1,234–12,345] | 0.50 | 1.00 | 0.00 |",
 	} {
 		assert.Contains(t, string(text), want)
 	}
@@ -178,8 +183,18 @@ func TestResultsAreWrittenWhole(t *testing.T) {
 	require.Error(t, m.write(filepath.Join(dir, "not there")))
 }
 
+func TestMoreOrganisationsAreNoneThatOthersPlayOn(t *testing.T) {
+	for _, seed := range seedsFrom(sampleFrom, sampleOrganisations) {
+		assert.NotContains(t, append(tuningSeeds(), heldOut(50)...), seed)
+	}
+	m := &measurement{}
+	var b bytes.Buffer
+	m.bySampledKind(&b)
+	assert.Empty(t, b.String(), "who plays on none tells of none")
+}
+
 func TestAnOrganisationThatCannotBePlayedStopsTheRun(t *testing.T) {
-	_, err := onCleanTraffic(context.Background(), 1, []cleanPlan{{"two", traffic.Options{Hosts: 2}, true, false}}, heldOut(1))
+	_, err := onCleanTraffic(context.Background(), 1, []cleanPlan{{"two", traffic.Options{Hosts: 2}, 1, false}}, heldOut(1))
 	require.ErrorIs(t, err, traffic.ErrPlan)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

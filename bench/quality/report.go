@@ -39,6 +39,7 @@ func (m *measurement) report() []byte {
 	b.WriteString("![Recall against false alarms](recall.svg)\n\n![Delay against size](delay.svg)\n\n")
 	m.overfit(&b)
 	m.byKind(&b)
+	m.bySampledKind(&b)
 	m.parts(&b)
 	m.onClean(&b)
 	m.promises(&b)
@@ -193,15 +194,16 @@ func (m *measurement) onClean(b *bytes.Buffer) {
 	fmt.Fprintf(b, `## Traffic without thefts
 
 False alarms a week and rule of the product at %d, after the warm-up. The budget, one a week and rule, is what the score promises; the aim is a
-third of it to the whole of it. Harmless look-alikes (travel, video calls, full backups, new services) are part of the traffic.
+third of it to the whole of it. Harmless look-alikes (travel, video calls, full backups, new services) are part of the traffic. *Entities* are those that the
+product held at the end, of both rules' keys and of the finer ones.
 
-| organisation | seeds | a week and rule | port | region |
-|---|---|---|---|---|
+| organisation | seeds | entities | a week and rule | port | region |
+|---|---|---|---|---|---|
 `, engine.DefaultThreshold)
 	for i := range m.clean {
 		q := &m.clean[i]
 		mean, by := q.rate()
-		fmt.Fprintf(b, "| %s | %d | %s | %s | %s |\n", q.name, len(q.Curves), withSpread(mean, number), number(by[0].Mean), number(by[1].Mean))
+		fmt.Fprintf(b, "| %s | %d | %s | %s | %s | %s |\n", q.name, len(q.Curves), withSpread(q.held(), count), withSpread(mean, number), number(by[0].Mean), number(by[1].Mean))
 	}
 	b.WriteString("\n")
 }
@@ -273,6 +275,15 @@ func number(v float64) string {
 		return fmt.Sprintf("%.2g", v)
 	}
 	return fmt.Sprintf("%.2f", v)
+}
+
+// count writes a number of things.
+func count(v float64) string {
+	text := fmt.Sprintf("%.0f", v)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }
 
 func delay(s *score.Setting, pick score.Filter) string {

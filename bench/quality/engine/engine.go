@@ -172,6 +172,15 @@ func (e *Engine) Reasons(threshold float64) []Reason {
 	return nil
 }
 
+// Entities is how many entities the detector of a threshold holds, each counted once: those of the rules' keys and of the
+// finer ones.
+func (e *Engine) Entities(threshold float64) int {
+	if r := e.at(threshold); r != nil {
+		return r.detector.Stats().Keys
+	}
+	return 0
+}
+
 // at returns the run with the lowest threshold that is not below the given one, nil if there is none.
 func (e *Engine) at(threshold float64) *run {
 	for _, r := range slices.Backward(e.runs) {

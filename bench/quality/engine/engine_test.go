@@ -120,6 +120,13 @@ func TestPartsCanBeLeftOut(t *testing.T) {
 	assert.Equal(t, monday.Add(8*24*time.Hour+15*time.Hour), times[0])
 }
 
+func TestWhatIsHeldIsTold(t *testing.T) {
+	whole, coarse := watch(t, engine.Without{}), watch(t, engine.Without{NoDetails: true})
+	assert.Greater(t, coarse.Entities(75), 2, "ports and regions")
+	assert.Greater(t, whole.Entities(75), 2*coarse.Entities(75), "and pairs of them and of hosts")
+	assert.Zero(t, whole.Entities(91), "no detector has a threshold as high")
+}
+
 func TestThresholdsDescendAndHoldTheDefault(t *testing.T) {
 	last := math.Inf(1)
 	for _, threshold := range engine.Thresholds() {
