@@ -1,6 +1,7 @@
 package detector
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -26,14 +27,14 @@ func newSpaces(settings Settings, span time.Duration, keys *keyer, tallies *tall
 		if !slices.Contains(w.Spans, span) {
 			continue
 		}
-		s := newSpace(w.By, keys.number(w.By), w.MaxEntities, span, tallies, false)
+		s := newSpace(w.By, keys, w.MaxEntities, span, tallies, false)
 		s.senders = keys.number(sendersOf(w))
 		s.own(w, s)
 		mains, ofRule[w.Rule] = append(mains, s), s
 		for _, fields := range w.Details {
 			at := slices.IndexFunc(details, func(s *space) bool { return s.canServe(w, fields) })
 			if at < 0 {
-				details = append(details, newSpace(fields, keys.number(fields), w.MaxEntities, span, tallies, true))
+				details = append(details, newSpace(fields, keys, w.MaxEntities, span, tallies, true))
 				at = len(details) - 1
 				if !slices.Contains(fields, flow.Host) {
 					details[at].senders = keys.number(sendersOf(w))
@@ -80,9 +81,11 @@ func sendersOf(w *Watch) []flow.Field {
 	return nil
 }
 
-func newSpace(fields []flow.Field, key, limit int, span time.Duration, tallies *tallyPool, detail bool) *space {
+func newSpace(fields []flow.Field, keys *keyer, limit int, span time.Duration, tallies *tallyPool, detail bool) *space {
 	return &space{
-		fields: fields, key: key, senders: -1, limit: limit, span: span, tallies: tallies, detail: detail,
+		fields: fields, keyer: keys, key: keys.number(fields), senders: -1, limit: limit, span: span, tallies: tallies, detail: detail,
+		sinceFirst: math.MinInt64,
+
 		index:   make(map[uint64]uint32),
 		current: newWindow(),
 		next:    newWindow(),

@@ -33,7 +33,8 @@ type Detector struct {
 	late     int64
 	future   int64
 	findings []Finding
-	reader   *reader // nil: nobody asks for readings
+	reader   *reader   // nil: nobody asks for readings
+	snapshot *Snapshot // nil: none is being written
 }
 
 // New validates the settings and makes a detector that has learned nothing.
@@ -119,6 +120,9 @@ func (d *Detector) begin(t int64) {
 
 // advance closes the windows that event time t, less the allowed lateness, has passed.
 func (d *Detector) advance(t int64) {
+	if d.snapshot != nil {
+		d.snapshot.finish()
+	}
 	d.closeAt = math.MaxInt64
 	for _, l := range d.lanes {
 		d.findings = l.closeUntil(t, d.findings)

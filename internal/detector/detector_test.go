@@ -1,8 +1,10 @@
 package detector
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -64,11 +66,7 @@ func office(seed uint64, from time.Time, days int) []flow.Flow {
 }
 
 func sortByTime(flows []flow.Flow) {
-	for i := 1; i < len(flows); i++ {
-		for j := i; j > 0 && flows[j].Time < flows[j-1].Time; j-- {
-			flows[j], flows[j-1] = flows[j-1], flows[j]
-		}
-	}
+	slices.SortStableFunc(flows, func(a, b flow.Flow) int { return cmp.Compare(a.Time, b.Time) })
 }
 
 // run feeds flows in batches of size, the clock being far ahead as in a replay.

@@ -41,6 +41,9 @@ func (s *space) place(l *lane) (uint32, bool) {
 
 func (s *space) grow() uint32 {
 	s.entities = append(s.entities, entity{})
+	if len(s.entities) > entityPage*len(s.dirty) {
+		s.dirty = append(s.dirty, true)
+	}
 	if n := len(s.owners); n > 1 {
 		s.mains = append(s.mains, make([]uint64, n)...)
 	}
@@ -48,6 +51,7 @@ func (s *space) grow() uint32 {
 }
 
 func (s *space) put(at uint32, key uint64, name string) {
+	s.touch(at)
 	s.entities[at] = entity{hash: key, key: name, table: noTable, first: neverSeen}
 	s.index[key] = at
 }
@@ -100,7 +104,7 @@ func (s *space) activityOf(l *lane, hash uint64) float64 {
 	if at, ok := s.index[hash]; ok && s.entities[at].first != neverSeen {
 		e = s.entities[at].Series
 	} else {
-		e.Begin(l.ordinal, l.ordinal)
+		e.Begin(l.ordinal, l.ordinal-s.since)
 	}
 	return e.Activity(l.ordinal, s.span, baseline.EvenChance)
 }

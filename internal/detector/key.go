@@ -13,7 +13,7 @@ import (
 
 // An entity is found by a 64-bit hash of its key. The seeds are drawn when the detector is made,
 // so that nobody outside can aim at a collision; by chance, a million entities share one hash
-// with a probability of 3·10⁻⁸. Hashes order nothing and are never stored.
+// with a probability of 3·10⁻⁸. Hashes order nothing and are never stored: hashOf makes them anew from names.
 
 // keyer hashes the keys that some rule needs.
 type keyer struct {
@@ -76,20 +76,22 @@ func (sc *scratch) sender(s *space, i int) uint64 {
 
 // tuple is the hash of all that contributors are told apart by.
 func (sc *scratch) tuple(i int, f *flow.Flow) uint64 {
-	if h := sc.tuples[i]; h != 0 {
-		return h
+	if sc.tuples[i] == 0 {
+		sc.tuples[i] = sc.keyer.tuple(f.Source, f.Destination, f.Port, f.Host, f.User, f.Process)
 	}
-	k := sc.keyer
-	h := k.mix(k.address(f.Source), k.address(f.Destination))
-	h = k.mix(h, uint64(f.Port)+1)
-	for _, s := range [...]string{f.Host, f.User, f.Process} {
+	return sc.tuples[i]
+}
+
+func (k *keyer) tuple(source, destination netip.Addr, port uint16, names ...string) uint64 {
+	h := k.mix(k.address(source), k.address(destination))
+	h = k.mix(h, uint64(port)+1)
+	for _, s := range names {
 		if s != "" {
 			h = k.mix(h, maphash.String(k.seed, s))
 		} else {
 			h = k.mix(h, 1)
 		}
 	}
-	sc.tuples[i] = h
 	return h
 }
 
@@ -197,6 +199,15 @@ func appendKey(dst []byte, fields []flow.Field, f *flow.Flow) []byte {
 		dst = append(dst, v...)
 	}
 	return dst
+}
+
+// joinKey writes values as appendKey does.
+func joinKey(values []string) string {
+	var dst []byte
+	for _, v := range values {
+		dst = append(binary.AppendUvarint(dst, uint64(len(v))), v...)
+	}
+	return string(dst)
 }
 
 // keyValues is the inverse of appendKey.

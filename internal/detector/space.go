@@ -12,6 +12,7 @@ import (
 // space holds the entities of one key and span.
 type space struct {
 	fields  []flow.Field
+	keyer   *keyer
 	key     int     // number of the key, see keyer
 	senders int     // number of a key that tells the hosts of one entity apart; -1: none does
 	owners  []owner // the rules it is watched for
@@ -33,6 +34,14 @@ type space struct {
 	unused   []uint32 // free tables
 
 	current, next *window
+
+	dirty  []bool          // by page of entities: changed since the last snapshot
+	frozen *frozen[entity] // nil: no snapshot is being written
+
+	// Where the space, or a part of it, is younger than its lane: how many windows its lane had observed when
+	// it began, and the number of the window then open. What it met before is known, what comes may be old.
+	since      uint32
+	sinceFirst int64 // math.MinInt64: it is as old as its lane
 
 	evicted, overflowed int64
 	name                []byte // scratch
@@ -64,6 +73,7 @@ type window struct {
 	index    *table // hash of the key → sums, outlooks
 	sums     []sum
 	outlooks []outlook
+	frozen   *frozen[keptSum] // nil: no snapshot is being written
 }
 
 // sum is what every record of an entity's open window touches.
@@ -133,6 +143,9 @@ func (s *space) add(l *lane, flows []flow.Flow, sc *scratch, from, to int, end i
 		if !ok {
 			at = s.enter(l, w, key, &flows[i], sc, i)
 		}
+		if w.frozen != nil {
+			w.keep(at)
+		}
 		u := &w.sums[at]
 		u.bytes = addBytes(u.bytes, m.bytes)
 		u.flows++
@@ -200,16 +213,23 @@ func (s *space) leastFloor() int64 {
 // predict freezes what is expected of an entity in the open window, and returns the bytes from which
 // its records need attention.
 func (s *space) predict(l *lane, o *outlook) (attention int64) {
+	s.touch(o.entity)
 	e := &s.entities[o.entity]
 	if e.windows == 0 && e.first != l.bucket {
 		e.first = l.bucket
-		e.Begin(l.ordinal, l.ordinal)
+		e.Begin(l.ordinal, l.ordinal-s.since)
 	}
 	e.SkipTo(l.ordinal, s.span)
 	o.prediction = s.model.Predict(&e.Series, s.table(e), l.slot, s.activity(l, o.entity))
 	o.owner = s.rarest(l, o.entity)
+	return s.expect(l, o)
+}
+
+// expect solves the bytes at which what was predicted is found, and returns those from which records need attention.
+func (s *space) expect(l *lane, o *outlook) (attention int64) {
+	e := &s.entities[o.entity]
 	o.threshold = math.MaxInt64
-	if l.warm() && !s.less.JudgesLate() {
+	if s.warm(l, e) && !s.less.JudgesLate() {
 		w := &s.owners[o.owner]
 		o.threshold = s.model.Threshold(o.prediction, w.falseAlarms, w.floor)
 	}
@@ -366,6 +386,7 @@ func (s *space) open(l *lane, found []Finding) []Finding {
 func (s *space) close(l *lane, endsDay bool, found []Finding) []Finding {
 	for i := range s.current.sums {
 		u, o := &s.current.sums[i], &s.current.outlooks[i]
+		s.touch(o.entity)
 		e, w := &s.entities[o.entity], &s.owners[o.owner]
 		if s.less.LearnsFirst {
 			s.learn(l, u, o, true)
@@ -377,7 +398,7 @@ func (s *space) close(l *lane, endsDay bool, found []Finding) []Finding {
 			if score := baseline.Score(v.FalseAlarms, w.budget); score >= float64(o.score)+updatePoints {
 				found = append(found, s.finding(l, u, o, v, score, Closing, l.end()))
 			}
-		case s.less.JudgesLate() && l.warm() && u.bytes >= w.floor && v.FalseAlarms <= w.falseAlarms:
+		case s.less.JudgesLate() && s.warm(l, e) && u.bytes >= w.floor && v.FalseAlarms <= w.falseAlarms:
 			found = append(found, s.find(l, u, o, l.end()))
 		}
 		switch {
@@ -394,6 +415,7 @@ func (s *space) close(l *lane, endsDay bool, found []Finding) []Finding {
 	}
 	for t, at := range s.rhythmic {
 		if at != noEntity {
+			s.touch(at)
 			s.tables[t].Pass(l.slot, s.entities[at].Next > l.ordinal)
 		}
 	}
@@ -412,10 +434,28 @@ const probation = 14 * 24 * time.Hour
 // several users before long.
 func (s *space) onProbation(l *lane, u *sum, o *outlook, floor int64) bool {
 	e := &s.entities[o.entity]
-	return s.senders >= 0 && !s.less.NoProbation && l.warm() &&
+	return s.senders >= 0 && !s.less.NoProbation && s.warm(l, e) &&
 		u.sender != 0 && u.bytes < floor &&
-		e.first*l.span >= l.ready && (l.bucket-e.first)*l.span < int64(probation)
+		e.first*l.span >= s.ready(l) && (l.bucket-e.first)*l.span < int64(probation)
 }
+
+// warm says whether an entity's sum in the open window may alert: what the space has met is all there is, or the
+// entity was met before the space began anew.
+func (s *space) warm(l *lane, e *entity) bool {
+	return l.warm() && (e.first < s.sinceFirst || int64(l.ordinal-s.since)*l.span >= l.warmUp)
+}
+
+// ready is the start of the first window in which every entity of the space may alert; the lane must be warm.
+func (s *space) ready(l *lane) int64 {
+	if s.sinceFirst == math.MinInt64 {
+		return l.ready
+	}
+	return max(l.ready, s.sinceFirst*l.span+l.warmUp)
+}
+
+// beginAnew says that from the open window on, entities come that may be old: what was known of them is lost, or
+// the space was not there.
+func (s *space) beginAnew(l *lane) { s.since, s.sinceFirst = l.ordinal, l.bucket }
 
 // learn teaches an entity its window.
 func (s *space) learn(l *lane, u *sum, o *outlook, ordinary bool) {

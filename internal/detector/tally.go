@@ -55,6 +55,12 @@ func (t *tally) add(key uint64, f *flow.Flow) {
 	t.kind[i] = kind{f.Source, f.Destination, f.Host, f.User, f.Process, f.Place.Region, f.Port}
 }
 
+// clone returns a copy that belongs to no pool.
+func (t *tally) clone() *tally {
+	c := *t
+	return &c
+}
+
 // contributorFields are the fields that contributors are named by, in the order of an alert.
 var contributorFields = [...]flow.Field{
 	flow.SourceAddress, flow.Host, flow.User, flow.Process,

@@ -1,0 +1,241 @@
+package detector
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/otel-exfil/exfil/internal/codec"
+)
+
+// A Snapshot is all that a detector knows at one moment, in shards of up to about a megabyte. It is
+// taken at once, and written shard by shard while the detector goes on: whatever is about to change
+// and has not been written yet is put aside first. Before a window closes, which changes everything, the
+// rest is written in one go.
+//
+// One snapshot of a detector exists at a time, from Detector.Snapshot to Release.
+type Snapshot struct {
+	d       *Detector
+	written []Shard // waiting to be handed out
+	left    []stretch
+}
+
+// Shard is a part of a snapshot. It is handed out with its name, under which Load asks for it.
+type Shard struct {
+	Name string
+	// Data is the shard's content; nil: it is the same as in the snapshot before.
+	Data []byte
+}
+
+const (
+	// entityPage is how many entities a shard holds: some 75 bytes each, names included, and 256 with a
+	// season table.
+	entityPage = 4096
+	// sumPage is how many sums a shard holds at most; fewer where contributors, which take up
+	// to 5 kB a sum, would make it large.
+	sumPage     = 8192
+	tallyBudget = 128 // sums with contributors in a shard
+)
+
+// stretch is a run of shards: the entities of a space, or, with a window, its sums.
+type stretch struct {
+	name   string
+	lane   *lane
+	space  *space
+	window *window // nil: entities
+	next   bool    // the window is the one after the open one
+	dirty  []bool  // pages of entities that have changed since the snapshot before
+	page   int
+}
+
+// frozen is what a run of shards was when the snapshot was taken, as far as it is needed: the places from done
+// to n have not been written, and those of them that have changed since are kept.
+type frozen[T any] struct {
+	n, done uint32
+	kept    map[uint32]T
+}
+
+// keeps says whether a place must be kept before it changes.
+func (f *frozen[T]) keeps(at uint32) bool {
+	if f == nil || at >= f.n || at < f.done {
+		return false
+	}
+	_, kept := f.kept[at]
+	return !kept
+}
+
+func (f *frozen[T]) keep(at uint32, v T) {
+	if f.kept == nil {
+		f.kept = make(map[uint32]T)
+	}
+	f.kept[at] = v
+}
+
+// keptSum is a sum and what was expected of it.
+type keptSum struct {
+	sum
+	outlook
+}
+
+// take returns what was at a place when the snapshot was taken, which now is there.
+func (f *frozen[T]) take(at uint32, now T) T {
+	if then, ok := f.kept[at]; ok {
+		delete(f.kept, at)
+		return then
+	}
+	return now
+}
+
+// keep puts a sum aside that is about to change.
+func (w *window) keep(at uint32) {
+	if !w.frozen.keeps(at) {
+		return
+	}
+	k := keptSum{w.sums[at], w.outlooks[at]}
+	if k.tally != nil {
+		k.tally = k.tally.clone()
+	}
+	w.frozen.keep(at, k)
+}
+
+// touch notes that an entity is about to change.
+func (s *space) touch(at uint32) {
+	s.dirty[at/entityPage] = true
+	if s.frozen.keeps(at) {
+		s.frozen.keep(at, s.entities[at])
+	}
+}
+
+// Snapshot takes a snapshot. It takes the lock for a moment only, whatever the detector knows. A snapshot before it
+// must have been released.
+func (d *Detector) Snapshot() *Snapshot {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := &Snapshot{d: d}
+	d.snapshot = n
+	var w codec.Writer
+	d.save(&w)
+	n.written = append(n.written, Shard{detectorShard, w.Data})
+	number := 0
+	for _, l := range d.lanes {
+		for _, s := range l.spaces {
+			n.freeze(l, s, spaceShard(number))
+			number++
+		}
+	}
+	return n
+}
+
+func (n *Snapshot) freeze(l *lane, s *space, name string) {
+	var w codec.Writer
+	s.save(&w)
+	n.written = append(n.written, Shard{name, w.Data})
+	s.frozen = &frozen[entity]{n: uint32(len(s.entities))}
+	n.left = append(n.left, stretch{name: name + entitiesSuffix, lane: l, space: s, dirty: slices.Clone(s.dirty)})
+	clear(s.dirty)
+	for i, win := range []*window{s.current, s.next} {
+		win.frozen = &frozen[keptSum]{n: uint32(len(win.sums))}
+		n.left = append(n.left, stretch{name: name + sumsSuffix[i], lane: l, space: s, window: win, next: i == 1})
+	}
+}
+
+// Next writes one shard into w, after what is in it, and returns its name; false: there is none left. Unchanged
+// says that the snapshot before had the same, and nothing was written. It takes the lock for the time of one shard.
+func (n *Snapshot) Next(w *codec.Writer) (name string, unchanged, ok bool) {
+	n.d.mu.Lock()
+	defer n.d.mu.Unlock()
+	if len(n.written) > 0 {
+		s := n.written[0]
+		n.written = n.written[1:]
+		w.Data = append(w.Data, s.Data...)
+		return s.Name, s.Data == nil, true
+	}
+	return n.write(w)
+}
+
+// write writes the next shard that has not been written.
+func (n *Snapshot) write(w *codec.Writer) (name string, unchanged, ok bool) {
+	for len(n.left) > 0 {
+		s := &n.left[0]
+		name = fmt.Sprintf("%s%d", s.name, s.page)
+		if s.window == nil {
+			unchanged, ok = s.writeEntities(w)
+		} else {
+			ok = s.writeSums(w)
+		}
+		if ok {
+			s.page++
+			return name, unchanged, true
+		}
+		n.left = n.left[1:]
+	}
+	return "", false, false
+}
+
+// finish writes what is left, so that everything may change.
+func (n *Snapshot) finish() {
+	for {
+		var w codec.Writer
+		name, unchanged, ok := n.write(&w)
+		switch {
+		case !ok:
+			return
+		case unchanged:
+			n.written = append(n.written, Shard{Name: name})
+		default:
+			n.written = append(n.written, Shard{name, w.Data})
+		}
+	}
+}
+
+// Release ends the snapshot. Kept says that all its shards were kept where Load will find them: the next
+// snapshot need not repeat what has not changed since.
+func (n *Snapshot) Release(kept bool) {
+	n.d.mu.Lock()
+	defer n.d.mu.Unlock()
+	n.written, n.left, n.d.snapshot = nil, nil, nil
+	for _, l := range n.d.lanes {
+		for _, s := range l.spaces {
+			s.frozen, s.current.frozen, s.next.frozen = nil, nil, nil
+			for i := range s.dirty {
+				s.dirty[i] = s.dirty[i] || !kept // those that changed meanwhile are
+			}
+		}
+	}
+}
+
+// writeEntities writes a page of entities.
+func (t *stretch) writeEntities(w *codec.Writer) (unchanged, ok bool) {
+	s, f := t.space, t.space.frozen
+	if f.done >= f.n {
+		return false, false
+	}
+	from := f.done
+	f.done = min(f.n, from+entityPage)
+	if !t.dirty[t.page] {
+		return true, true
+	}
+	w.Uint(uint64(f.done - from))
+	for at := from; at < f.done; at++ {
+		e := f.take(at, s.entities[at])
+		s.saveEntity(w, t.lane, &e)
+	}
+	return false, true
+}
+
+// writeSums writes a page of sums.
+func (t *stretch) writeSums(w *codec.Writer) (ok bool) {
+	f := t.window.frozen
+	if f.done >= f.n {
+		return false
+	}
+	tallies := 0
+	for n := 0; f.done < f.n && n < sumPage && tallies < tallyBudget; n++ {
+		k := f.take(f.done, keptSum{t.window.sums[f.done], t.window.outlooks[f.done]})
+		if k.tally != nil {
+			tallies++
+		}
+		t.space.saveSum(w, t.lane, &k, t.next)
+		f.done++
+	}
+	return true
+}

@@ -1,0 +1,309 @@
+package detector
+
+import (
+	"math"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/otel-exfil/exfil/internal/baseline"
+	"github.com/otel-exfil/exfil/internal/codec"
+	"github.com/otel-exfil/exfil/internal/flow"
+)
+
+// What a detector knows is written in the shards of a Snapshot. Hashes are not part of it: their seeds
+// are of one process. Whatever follows from the settings is not either: thresholds, limits and budgets are those of
+// the detector that loads.
+
+// stateVersion is that of all shards. A later one that means something else by the same bytes must raise it.
+const stateVersion = 1
+
+// Names of shards: the detector with its lanes; each space; its entities and the sums of its
+// open window and of the next, page by page.
+const (
+	detectorShard  = "detector"
+	entitiesSuffix = "/entities/"
+)
+
+var sumsSuffix = [2]string{"/open/", "/next/"}
+
+func spaceShard(number int) string { return "space/" + strconv.Itoa(number) }
+
+// save writes what the lanes share, and the lanes.
+func (d *Detector) save(w *codec.Writer) {
+	w.Uint(stateVersion)
+	w.Bool(d.begun)
+	w.Int(d.newest)
+	w.Time(d.arrived)
+	w.Int(d.late)
+	w.Int(d.future)
+	w.Uint(uint64(len(d.lanes)))
+	for _, l := range d.lanes {
+		l.save(w)
+	}
+}
+
+func (l *lane) save(w *codec.Writer) {
+	w.Int(l.span)
+	w.Uint(uint64(len(l.spaces)))
+	w.Int(l.bucket)
+	w.Uint(uint64(l.ordinal))
+	w.Int(l.flows[0])
+	w.Int(l.flows[1])
+	w.Int(l.first)
+	w.Int(l.ready)
+	(*baseline.Table)(&l.alive).Save(w)
+	w.Int(l.closed)
+	w.Int(l.days)
+}
+
+// save writes what identifies a space and what its entities share.
+func (s *space) save(w *codec.Writer) {
+	w.Uint(stateVersion)
+	w.Bool(s.detail)
+	w.Uint(uint64(len(s.fields)))
+	for _, f := range s.fields {
+		w.Text(f.String())
+	}
+	w.Uint(uint64(len(s.owners)))
+	for i := range s.owners {
+		w.Text(s.owners[i].rule)
+	}
+	w.Uint(uint64(len(s.entities)))
+	w.Uint(uint64(len(s.current.sums)))
+	w.Uint(uint64(len(s.next.sums)))
+	w.Uint(uint64(s.hand))
+	w.Uint(uint64(s.vain))
+	w.Int(s.evicted)
+	w.Int(s.overflowed)
+	w.Uint(uint64(s.since))
+	w.Int(s.sinceFirst)
+	s.model.Save(w)
+}
+
+// What there is to say of an entity, beside its name and its series.
+const (
+	withTable     = 1 << iota // a season table follows
+	overflowing               // it is the overflow entity
+	namedByOrigin             // the host in its key is a source address that stands for one
+)
+
+func (s *space) saveEntity(w *codec.Writer, l *lane, e *entity) {
+	marks := uint64(0)
+	if e.table != noTable {
+		marks |= withTable
+	}
+	switch {
+	case e.hash == overflowHash:
+		marks |= overflowing
+	case s.keyer.hashOf(s.fields, e.key, false) != e.hash:
+		marks |= namedByOrigin
+	}
+	w.Uint(marks)
+	w.Text(e.key)
+	e.Save(w)
+	w.Uint(uint64(e.windows))
+	w.Int(e.first)
+	if e.table != noTable {
+		s.tables[e.table].Save(w)
+	}
+}
+
+// Who sent a sum.
+const (
+	manySenders = iota // or it cannot be told
+	someSender         // one, but none whose entity is at hand
+	knownSender        // from here on: the place of the sender's entity, plus knownSender
+)
+
+func (s *space) saveSum(w *codec.Writer, l *lane, k *keptSum, next bool) {
+	w.Uint(uint64(k.entity))
+	w.Int(k.bytes)
+	w.Uint(uint64(k.flows))
+	w.Uint(uint64(k.since))
+	w.Uint(s.saidSender(l, k.sender))
+	if !next {
+		k.prediction.Save(w)
+		w.Uint(uint64(k.owner))
+		w.Bool(k.found)
+		w.Float32(k.score)
+	}
+	w.Bool(k.tally != nil)
+	if k.tally != nil {
+		k.tally.save(w)
+	}
+}
+
+// saidSender says which sender a hash is of.
+func (s *space) saidSender(l *lane, hash uint64) uint64 {
+	if hash == 0 {
+		return manySenders
+	}
+	if from := s.sendersSpace(l); from != nil {
+		if at, ok := from.index[hash]; ok {
+			return knownSender + uint64(at)
+		}
+	}
+	return someSender
+}
+
+// sendersSpace is the space whose entities are the senders of this one's; nil if there is none.
+func (s *space) sendersSpace(l *lane) *space {
+	for _, other := range l.spaces {
+		if s.senders >= 0 && other.key == s.senders {
+			return other
+		}
+	}
+	return nil
+}
+
+func (t *tally) save(w *codec.Writer) {
+	w.Uint(uint64(t.n))
+	for i := range t.n {
+		k := &t.kind[i]
+		w.Int(t.bytes[i])
+		w.Address(k.source)
+		w.Address(k.destination)
+		for _, v := range [...]string{k.host, k.user, k.process, k.region} {
+			w.Text(v)
+		}
+		w.Uint(uint64(k.port))
+	}
+}
+
+func (t *tally) load(r *codec.Reader, by *keyer) {
+	n := r.Count(1)
+	if n > tallySlots {
+		r.Fail("%d kinds of flow; there are %d at most", n, tallySlots)
+		return
+	}
+	for i := range n {
+		t.bytes[i] = loadBytes(r)
+		t.kind[i] = kind{
+			source: r.Address(), destination: r.Address(),
+			host: r.Text(), user: r.Text(), process: r.Text(), region: r.Text(),
+			port: uint16(loadBelow(r, 1<<16)),
+		}
+		k := &t.kind[i]
+		t.key[i] = by.tuple(k.source, k.destination, k.port, k.host, k.user, k.process)
+	}
+	t.n = n
+}
+
+func loadBytes(r *codec.Reader) int64 {
+	v := r.Int()
+	if v < 0 {
+		r.Fail("%d bytes", v)
+		return 0
+	}
+	return v
+}
+
+// loadBelow reads a number that must be below a limit.
+func loadBelow(r *codec.Reader, limit uint64) uint64 {
+	v := r.Uint()
+	if v >= limit {
+		r.Fail("%d where less than %d is possible", v, limit)
+		return 0
+	}
+	return v
+}
+
+// loadInstant reads nanoseconds since the epoch, or a window's number, which is less.
+func loadInstant(r *codec.Reader) int64 {
+	v := r.Int()
+	if v < earliest && v != math.MinInt64 || v > -earliest {
+		r.Fail("the instant %d is beyond what can be counted", v)
+		return 0
+	}
+	return v
+}
+
+// hashOf is the hash of a key that appendKey has written, 0 where the key has other fields. byOrigin says
+// that the host in it is a source address.
+func (k *keyer) hashOf(fields []flow.Field, key string, byOrigin bool) uint64 {
+	hash := uint64(0)
+	for i, field := range fields {
+		value, rest, ok := cutValue(key)
+		if !ok {
+			return 0
+		}
+		key = rest
+		h := k.hashValue(field, value, byOrigin)
+		switch {
+		case h == 0:
+			return 0
+		case i == 0:
+			hash = h
+		default:
+			hash = k.mix(hash, h)
+		}
+	}
+	if key != "" {
+		return 0
+	}
+	return hash
+}
+
+// hashValue hashes a field's value as hashFields does.
+func (k *keyer) hashValue(field flow.Field, value string, byOrigin bool) uint64 {
+	switch {
+	case field == flow.DestinationPort:
+		port, err := strconv.ParseUint(value, 10, 16)
+		if err != nil || port == 0 {
+			return 0
+		}
+		return k.mix(port, 0)
+	case field == flow.DestinationAddress, field == flow.SourceAddress, field == flow.Host && byOrigin:
+		a, err := netip.ParseAddr(value)
+		if err != nil {
+			return 0
+		}
+		return k.address(a)
+	}
+	return k.text(value)
+}
+
+// restore takes over what the lanes share, and returns the lanes.
+func (d *Detector) restore(r *codec.Reader) (lanes []savedLane) {
+	if v := r.Uint(); v != stateVersion {
+		r.Fail("version %d of the state; this is version %d", v, stateVersion)
+		return nil
+	}
+	begun, newest, arrived := r.Bool(), loadInstant(r), r.Time()
+	late, future := loadBytes(r), loadBytes(r)
+	for range r.Count(1) {
+		lanes = append(lanes, loadLane(r))
+	}
+	if r.End() != nil {
+		return nil
+	}
+	d.begun, d.newest, d.arrived, d.late, d.future = begun, newest, arrived, late, future
+	return lanes
+}
+
+// maxSpaces bounds the spaces of a lane that are believed in.
+const maxSpaces = 1 << 16
+
+// savedLane is a lane as it was saved.
+type savedLane struct {
+	lane
+	spaces int
+}
+
+func loadLane(r *codec.Reader) savedLane {
+	s := savedLane{lane: lane{span: r.Int()}, spaces: int(loadBelow(r, maxSpaces))}
+	if s.span <= 0 || int64(24*time.Hour)%s.span != 0 {
+		r.Fail("a span of %s does not divide a day", time.Duration(s.span))
+		return s
+	}
+	s.bucket, s.ordinal = loadInstant(r), uint32(loadBelow(r, math.MaxUint32))
+	s.flows[0], s.flows[1] = loadBytes(r), loadBytes(r)
+	s.first, s.ready = loadInstant(r), loadInstant(r)
+	(*baseline.Table)(&s.alive).Load(r)
+	s.closed, s.days = loadBytes(r), loadInstant(r)
+	if limit := -earliest / s.span; s.bucket > limit || s.bucket < -limit {
+		r.Fail("window %d of %s is beyond what can be counted", s.bucket, time.Duration(s.span))
+	}
+	return s
+}
