@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -58,6 +59,17 @@ type aside struct {
 	since time.Time
 }
 
+// age makes it none once it is older than it need be.
+func (a *aside) age(now time.Time) {
+	switch {
+	case *a == aside{}:
+	case a.since.After(now): // said a clock that was ahead
+		a.since = now
+	case now.Sub(a.since) > retention:
+		*a = aside{}
+	}
+}
+
 // names returns the names of all shards in the order in which they are written, loaded and reported.
 func (m *manifest) names() []string { return slices.Sorted(maps.Keys(m.shards)) }
 
@@ -110,8 +122,8 @@ func decodeManifest(frame []byte, newest uint32) (*manifest, error) {
 	m.decodeShards(r)
 	m.decodeKept(r)
 	m.aside = aside{slots: slot(r, ordinarySlots), since: r.Time()}
-	if m.generation == 0 {
-		r.Fail("generations begin at 1")
+	if m.generation == 0 || m.generation > math.MaxInt64 {
+		r.Fail("generations begin at 1, and nobody lives to see the last one, %d", m.generation)
 	}
 	if len(m.inUse()) != len(m.shards)+len(m.kept) {
 		r.Fail("two shards lie in the same slot")

@@ -202,10 +202,8 @@ func (t *Tx) commit(ctx context.Context) error {
 		}
 		t.next.aside = aside{slots: t.protected, since: now}
 	}
-	if now.Sub(t.next.aside.since) > retention {
-		s.dirty = s.dirty || t.next.aside != aside{}
-		t.next.aside = aside{}
-	}
+	t.next.aside.age(now)
+	s.dirty = s.dirty || t.next.aside != t.base.aside
 	return s.set(ctx, manifestKey, t.next.encode(s.version))
 }
 
