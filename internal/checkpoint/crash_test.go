@@ -154,6 +154,44 @@ func TestACrashInTheSaveAfterACrash(t *testing.T) {
 	})
 }
 
+// One process, whose store has saved before, and is not told what became of its second save.
+func TestACrashInTheSaveAfterAFailure(t *testing.T) {
+	second, third := set{"a": "1", "b": "20", "d": "4"}, set{"a": "100", "d": "40", "e": "5"}
+	story := func(n, m int, effect checkpointtest.Effect) (c *checkpointtest.Client, calls [2]int, err error) {
+		c = checkpointtest.New()
+		s := openAtNoon(c)
+		mustSave(t, s, set{"a": "1", "b": "2", "c": "3"})
+		before := c.Calls()
+		c.Fail(n, effect)
+		_ = save(t.Context(), s, second)
+		calls[0] = c.Calls() - before
+		c.Crash(m, effect)
+		before = c.Calls()
+		err = save(t.Context(), s, third)
+		calls[1] = c.Calls() - before
+		return c.Clone(), calls, err
+	}
+	const never = 1000
+	_, dry, _ := story(never, never, checkpointtest.Nothing)
+	for n := 1; n <= dry[0]; n++ {
+		for _, effect := range checkpointtest.Effects() {
+			c, calls, err := story(n, never, effect)
+			require.NoError(t, err)
+			requireOnly(t, c, len(third))
+			for m := 1; m <= calls[1]; m++ {
+				c, _, err := story(n, m, effect)
+				got, report := mustLoad(t, openAtNoon(c))
+				require.NoError(t, report.Unreadable, "calls %d and %d, %s", n, m, effect)
+				require.Empty(t, report.Lost, "calls %d and %d, %s", n, m, effect)
+				if err == nil {
+					require.Equal(t, third, got)
+				}
+				require.True(t, equal(got, set{"a": "1", "b": "2", "c": "3"}) || equal(got, second) || equal(got, third), got)
+			}
+		}
+	}
+}
+
 func TestABlockedStorageEndsWithTheContext(t *testing.T) {
 	change := changes()[1]
 	base := saved(t, change.before...)

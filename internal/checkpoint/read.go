@@ -125,7 +125,6 @@ func (s *Store) mend(ctx context.Context) error {
 			continue
 		}
 		if err := s.set(ctx, key, sound); err != nil {
-			s.forget()
 			return err
 		}
 	}

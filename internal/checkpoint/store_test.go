@@ -80,6 +80,10 @@ func TestWhatDidNotChangeIsNotWritten(t *testing.T) {
 	got, _ := mustLoad(t, openAtNoon(c))
 	require.Equal(t, state, got)
 	requireOnly(t, c, 20)
+
+	before = c.Calls()
+	mustSave(t, s, shards(20, "all of them"))
+	require.Equal(t, 20+2+20, c.Calls()-before, "the ledger knows of so many slots already")
 }
 
 func TestAShardIsKeptWithoutItsContent(t *testing.T) {
