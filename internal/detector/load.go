@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/otel-exfil/exfil/internal/baseline"
@@ -11,120 +13,182 @@ import (
 	"github.com/otel-exfil/exfil/internal/flow"
 )
 
-// Source gives the shards of one snapshot by their names. There is none of that name: nil and no error. It is
-// lost: an error.
-type Source func(name string) ([]byte, error)
-
-// Restored says what Load found.
-type Restored struct {
-	Entities int     // taken over, in all keys and spans
-	Lost     []error // what could not be read, each naming its shard
-	// Unused are the keys, with rule and span, that were saved and are not watched any more.
-	Unused []string
+// A Loader lets a new detector take over what a snapshot says, as far as the settings still ask for it: spans
+// and keys that are not watched any more are left out, those that are new begin to learn. All shards of one snapshot must
+// be visited in the order of their names, but for those that are lost; then comes Finish, before the
+// first Observe.
+//
+// What is lost begins to learn, and what is not goes on: of a key that has lost entities, those that are left
+// alert, and those that come do so only after another warm-up, since they may be the lost ones.
+type Loader struct {
+	d        *Detector
+	lanes    []*savedLane
+	spaces   []*savedSpace // by their number; nil: lost, or not watched any more
+	sealed   bool          // all entities are there
+	restored Restored
 }
 
-// Load takes over what a snapshot says, as far as the settings still ask for it: spans and keys that are
-// not watched any more are left out, those that are new begin to learn. It must come before the first Observe.
-//
-// What cannot be read begins to learn, and what can be goes on: of a key that has lost entities, those that
-// are left alert, and those that come do so only after another warm-up, since they may be the lost ones. An error
-// says that nothing could be read; the detector then is as New made it.
-func (d *Detector) Load(from Source) (Restored, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	data, err := from(detectorShard)
-	if err != nil || data == nil {
-		return Restored{}, err
+// Restored says what a Loader has found.
+type Restored struct {
+	Entities int // taken over, in all keys and spans
+	// Unused are the keys, with rule and span, that were saved and are not watched any more.
+	Unused []string
+	// Anew are the keys, with rule and span, that begin to learn though the detector does not: they are new or lost,
+	// or some of their entities are.
+	Anew []string
+}
+
+// Loader returns what loads a snapshot into a new detector.
+func (d *Detector) Loader() *Loader { return &Loader{d: d} }
+
+// Owns says whether a shard is of a detector's snapshot.
+func (*Loader) Owns(name string) bool { return strings.HasPrefix(name, shardPrefix) }
+
+// Visit takes over one shard. An error, which wraps codec.ErrMalformed, says that it is lost; the detector is then as
+// before the call.
+func (ld *Loader) Visit(name string, data []byte) error {
+	ld.d.mu.Lock()
+	defer ld.d.mu.Unlock()
+	var space, page int
+	kind := name
+	for _, k := range [...]string{spacePrefix, entitiesPrefix, sumsPrefix[0], sumsPrefix[1]} {
+		if rest, ok := strings.CutPrefix(name, k); ok {
+			numbers := strings.SplitN(rest, "/", 2)
+			space, _ = strconv.Atoi(numbers[0]) // 0 where it is no number: whatever is wrong with it will be found
+			page, _ = strconv.Atoi(numbers[len(numbers)-1])
+			kind = k
+			break
+		}
 	}
 	r := codec.NewReader(data)
-	saved := d.restore(r)
-	if err := r.Err(); err != nil {
-		return Restored{}, fmt.Errorf("%s: %w", detectorShard, err)
+	switch kind {
+	case detectorShard:
+		return ld.head(r)
+	case spacePrefix:
+		return ld.space(r, space)
+	case entitiesPrefix:
+		return ld.entities(r, space, page)
+	case sumsPrefix[0]:
+		return ld.sums(r, space, false)
+	case sumsPrefix[1]:
+		return ld.sums(r, space, true)
 	}
-	load := loading{from: from}
-	number := 0
-	for i := range saved {
-		load.lane(d, &saved[i], number)
-		number += saved[i].spaces
+	return nil // of a later version, which says nothing that could be used
+}
+
+// Finish ends the loading. Where the shard of the detector as a whole was lost, or nothing was saved, the detector is
+// as New made it.
+func (ld *Loader) Finish() Restored {
+	d := ld.d
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ld.seal()
+	if !d.begun {
+		return ld.restored
 	}
 	d.closeAt = math.MaxInt64
 	for _, l := range d.lanes {
-		if d.begun && !load.knows(l) {
+		if ld.saved(l) == nil {
 			l.begin(d.newest)
 		}
 		d.closeAt = min(d.closeAt, l.closeAt())
 	}
-	if !d.begun {
-		d.closeAt = math.MinInt64
+	return ld.restored
+}
+
+// saved is a lane as it was saved, nil if it was not.
+func (ld *Loader) saved(l *lane) *savedLane {
+	for _, s := range ld.lanes {
+		if s.heir == l {
+			return s
+		}
 	}
-	return load.Restored, nil
+	return nil
 }
 
-// loading is a Load under way.
-type loading struct {
-	Restored
-	from  Source
-	lanes []*lane // that were taken over
+// head takes over what the detector knows as a whole, and its lanes.
+func (ld *Loader) head(r *codec.Reader) error {
+	saved := ld.d.restore(r)
+	if err := r.Err(); err != nil {
+		return err
+	}
+	ld.lanes = saved
+	for _, s := range saved {
+		ld.spaces = append(ld.spaces, make([]*savedSpace, s.spaces)...)
+		at := slices.IndexFunc(ld.d.lanes, func(l *lane) bool { return l.span == s.span })
+		if at < 0 {
+			ld.restored.Unused = append(ld.restored.Unused, fmt.Sprintf("all of %s", time.Duration(s.span)))
+			continue
+		}
+		l := ld.d.lanes[at]
+		s.heir = l
+		l.ordinal, l.flows, l.first, l.ready = s.ordinal, s.flows, s.first, s.ready
+		l.alive, l.closed, l.days = s.alive, s.closed, s.days
+		l.enter(s.bucket)
+	}
+	return nil
 }
 
-func (ld *loading) knows(l *lane) bool { return slices.Contains(ld.lanes, l) }
-
-func (ld *loading) lost(name string, err error) {
-	ld.Lost = append(ld.Lost, fmt.Errorf("%s: %w", name, err))
+// laneOf is the lane of a space by its number; nil: there is none.
+func (ld *Loader) laneOf(number int) *lane {
+	for _, s := range ld.lanes {
+		if number < s.spaces {
+			return s.heir
+		}
+		number -= s.spaces
+	}
+	return nil
 }
 
-// read reads a shard; nil: it is lost, and that is noted.
-func (ld *loading) read(name string) *codec.Reader {
-	data, err := ld.from(name)
-	switch {
-	case err != nil:
-		ld.lost(name, err)
-		return nil
-	case data == nil:
-		ld.lost(name, fmt.Errorf("%w: it is not there", codec.ErrMalformed))
+// at is a space by its number; nil: it is lost or not watched any more.
+func (ld *Loader) at(number int) *savedSpace {
+	if number < 0 || number >= len(ld.spaces) {
 		return nil
 	}
-	return codec.NewReader(data)
+	return ld.spaces[number]
 }
 
-// lane takes over a lane whose spaces are numbered from first on.
-func (ld *loading) lane(d *Detector, saved *savedLane, first int) {
-	at := slices.IndexFunc(d.lanes, func(l *lane) bool { return l.span == saved.span })
-	if at < 0 {
-		ld.Unused = append(ld.Unused, fmt.Sprintf("all of %s", time.Duration(saved.span)))
+// seal comes when all entities have been visited: spaces that are new, or not whole, begin anew.
+func (ld *Loader) seal() {
+	if ld.sealed {
 		return
 	}
-	l := d.lanes[at]
-	l.ordinal, l.flows, l.first, l.ready = saved.ordinal, saved.flows, saved.first, saved.ready
-	l.alive, l.closed, l.days = saved.alive, saved.closed, saved.days
-	l.enter(saved.bucket)
-	ld.lanes = append(ld.lanes, l)
+	ld.sealed = true
+	for _, saved := range ld.lanes {
+		if saved.heir == nil {
+			continue
+		}
+		for _, s := range saved.heir.spaces {
+			of := ld.heirOf(s)
+			if of != nil && of.whole() {
+				s.hand, s.vain = of.hand%uint32(max(1, len(s.entities))), of.vain
+				continue
+			}
+			s.beginAnew(saved.heir)
+			ld.restored.Anew = append(ld.restored.Anew, fmt.Sprintf("%v of %s, %s", s.fields, s.owners[0].rule, s.span))
+		}
+	}
+}
 
-	var spaces []*savedSpace
-	for number := first; number < first+saved.spaces; number++ {
-		if s := ld.space(l, number, spaces); s != nil {
-			spaces = append(spaces, s)
+// heirOf is the saved space that one has taken over; nil: none.
+func (ld *Loader) heirOf(s *space) *savedSpace {
+	for _, saved := range ld.spaces {
+		if saved != nil && saved.space == s {
+			return saved
 		}
 	}
-	for _, s := range l.spaces {
-		if !slices.ContainsFunc(spaces, func(of *savedSpace) bool { return of.space == s }) {
-			s.beginAnew(l)
-		}
-	}
-	for _, s := range spaces {
-		ld.sums(l, s, spaces)
-	}
+	return nil
 }
 
 // savedSpace is a space as it was saved, and the one that takes it over.
 type savedSpace struct {
 	*space
-	name     string
 	detail   bool
 	fields   []string
 	rules    []string // of its owners
 	entities int
-	sums     [2]int // of the open window and the next
+	hand     uint32
+	vain     int
 	// places are, by page of entities, the places they have now; noEntity: it could not be taken
 	// over; a nil page was lost.
 	places [][]uint32
@@ -139,37 +203,40 @@ func (s *savedSpace) place(was uint64) (uint32, bool) {
 	return s.places[page][at], true
 }
 
-// space takes over a space and its entities; nil if nothing watches its key, or it is lost.
-func (ld *loading) space(l *lane, number int, before []*savedSpace) *savedSpace {
-	saved := &savedSpace{name: spaceShard(number)}
-	r := ld.read(saved.name)
-	if r == nil {
+// whole says whether all pages of its entities were there.
+func (s *savedSpace) whole() bool {
+	return len(s.places)*entityPage >= s.entities && !slices.ContainsFunc(s.places, func(p []uint32) bool { return p == nil })
+}
+
+// space takes over what the entities of a space share, if its key is still watched.
+func (ld *Loader) space(r *codec.Reader, number int) error {
+	l := ld.laneOf(number)
+	if l == nil || number < 0 {
 		return nil
 	}
+	saved := &savedSpace{}
 	var head space
+	var model baseline.Model
 	saved.loadHead(r, &head)
 	if r.Err() == nil {
-		saved.space = saved.heir(l, before)
+		saved.space = ld.heir(l, saved)
 		if saved.space == nil {
-			ld.Unused = append(ld.Unused, fmt.Sprintf("%v of %v, %s", saved.fields, saved.rules, time.Duration(l.span)))
+			ld.restored.Unused = append(ld.restored.Unused, fmt.Sprintf("%v of %v, %s", saved.fields, saved.rules, time.Duration(l.span)))
 			return nil
 		}
-		saved.model.Load(r)
+		model = *saved.model
+		model.Load(r)
 	}
 	if err := r.End(); err != nil {
-		ld.lost(saved.name, err)
-		return nil
+		return err
 	}
+	*saved.model = model
+	saved.hand, saved.vain = head.hand, head.vain
 	s := saved.space
 	s.evicted, s.overflowed = head.evicted, head.overflowed
 	s.since, s.sinceFirst = head.since, head.sinceFirst
-	known := len(ld.Lost)
-	ld.entities(saved)
-	if len(ld.Lost) > known {
-		s.beginAnew(l)
-	}
-	s.hand, s.vain = head.hand%uint32(max(1, len(s.entities))), head.vain
-	return saved
+	ld.spaces[number] = saved
+	return nil
 }
 
 // loadHead reads what space.save wrote, up to the model.
@@ -186,7 +253,6 @@ func (s *savedSpace) loadHead(r *codec.Reader, head *space) {
 		s.rules = append(s.rules, r.Text())
 	}
 	s.entities = int(loadBelow(r, placeMask))
-	s.sums[0], s.sums[1] = int(loadBelow(r, placeMask)), int(loadBelow(r, placeMask))
 	head.hand, head.vain = uint32(loadBelow(r, placeMask)), int(loadBelow(r, math.MaxInt32))
 	head.evicted, head.overflowed = loadBytes(r), loadBytes(r)
 	head.since, head.sinceFirst = uint32(loadBelow(r, math.MaxUint32)), loadInstant(r)
@@ -194,45 +260,48 @@ func (s *savedSpace) loadHead(r *codec.Reader, head *space) {
 
 // heir is the space of the lane that goes on where the saved one stopped: of the same key, on behalf of one of
 // the same rules, and not taken.
-func (s *savedSpace) heir(l *lane, before []*savedSpace) *space {
+func (ld *Loader) heir(l *lane, s *savedSpace) *space {
 	for _, candidate := range l.spaces {
-		taken := slices.ContainsFunc(before, func(b *savedSpace) bool { return b.space == candidate })
 		same := slices.EqualFunc(candidate.fields, s.fields, func(f flow.Field, name string) bool { return f.String() == name })
-		if !taken && same && candidate.detail == s.detail && slices.ContainsFunc(s.rules, candidate.ownedBy) {
+		if same && candidate.detail == s.detail && slices.ContainsFunc(s.rules, candidate.ownedBy) && ld.heirOf(candidate) == nil {
 			return candidate
 		}
 	}
 	return nil
 }
 
-// entities takes over the entities of a space, page by page.
-func (ld *loading) entities(saved *savedSpace) {
-	for page := 0; page*entityPage < saved.entities; page++ {
-		name := fmt.Sprint(saved.name, entitiesSuffix, page)
+// entities takes over a page of entities.
+func (ld *Loader) entities(r *codec.Reader, number, page int) error {
+	saved := ld.at(number)
+	if saved == nil {
+		return nil
+	}
+	want := saved.entities - page*entityPage
+	if want <= 0 || page < len(saved.places) && saved.places[page] != nil {
+		r.Fail("page %d of %d entities", page, saved.entities)
+	}
+	entities := make([]savedEntity, r.Count(1))
+	for i := range entities {
+		entities[i].load(r, saved.space)
+	}
+	if want = min(entityPage, want); len(entities) != want {
+		r.Fail("%d entities; %d were saved", len(entities), want)
+	}
+	if err := r.End(); err != nil {
+		return err
+	}
+	for len(saved.places) <= page {
 		saved.places = append(saved.places, nil)
-		r := ld.read(name)
-		if r == nil {
-			continue
-		}
-		entities := make([]savedEntity, r.Count(1))
-		for i := range entities {
-			entities[i].load(r, saved.space)
-		}
-		if want := min(entityPage, saved.entities-page*entityPage); len(entities) != want {
-			r.Fail("%d entities; %d were saved", len(entities), want)
-		}
-		if err := r.End(); err != nil {
-			ld.lost(name, err)
-			continue
-		}
-		for i := range entities {
-			at := saved.adopt(&entities[i])
-			if at != noEntity {
-				ld.Entities++
-			}
-			saved.places[page] = append(saved.places[page], at)
+	}
+	places := make([]uint32, len(entities))
+	for i := range entities {
+		places[i] = saved.adopt(&entities[i])
+		if places[i] != noEntity {
+			ld.restored.Entities++
 		}
 	}
+	saved.places[page] = places
+	return nil
 }
 
 // savedEntity is an entity as it was saved.
@@ -280,45 +349,26 @@ func (s *space) adopt(e *savedEntity) uint32 {
 	return at
 }
 
-// sums takes over the sums of a space's two windows. The entities of all spaces must be there.
-func (ld *loading) sums(l *lane, saved *savedSpace, all []*savedSpace) {
+// sums takes over a page of sums of the open window or of the next.
+func (ld *Loader) sums(r *codec.Reader, number int, next bool) error {
+	saved, l := ld.at(number), ld.laneOf(number)
+	if saved == nil || l == nil {
+		return nil
+	}
+	ld.seal()
+	w := saved.current
+	if next {
+		w = saved.next
+	}
 	var senders *savedSpace
 	if from := saved.sendersSpace(l); from != nil {
-		if i := slices.IndexFunc(all, func(s *savedSpace) bool { return s.space == from }); i >= 0 {
-			senders = all[i]
-		}
+		senders = ld.heirOf(from)
 	}
-	for i, w := range []*window{saved.current, saved.next} {
-		ld.window(l, w, saved, senders, i)
+	sums, err := saved.loadSums(r, w, senders)
+	for k := range sums {
+		saved.admit(l, w, &sums[k])
 	}
-}
-
-// window takes over the sums of one window, page by page. How many a page holds is only known from it.
-func (ld *loading) window(l *lane, w *window, saved, senders *savedSpace, i int) {
-	found, whole := 0, true
-	for page := 0; found < saved.sums[i] && page <= saved.sums[i]/tallyBudget; page++ {
-		name := fmt.Sprint(saved.name, sumsSuffix[i], page)
-		data, err := ld.from(name)
-		if err == nil && data == nil {
-			break
-		}
-		var sums []savedSum
-		if err == nil {
-			sums, err = saved.loadSums(codec.NewReader(data), w, senders)
-		}
-		if err != nil {
-			ld.lost(name, err)
-			whole = false
-			continue
-		}
-		found += len(sums)
-		for k := range sums {
-			saved.admit(l, w, &sums[k])
-		}
-	}
-	if whole && found != saved.sums[i] {
-		ld.lost(saved.name+sumsSuffix[i], fmt.Errorf("%w: %d sums; %d were saved", codec.ErrMalformed, found, saved.sums[i]))
-	}
+	return err
 }
 
 // savedSum is a sum as it was saved.

@@ -1,7 +1,6 @@
 package detector
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/otel-exfil/exfil/internal/codec"
@@ -19,7 +18,7 @@ type Snapshot struct {
 	left    []stretch
 }
 
-// Shard is a part of a snapshot. It is handed out with its name, under which Load asks for it.
+// Shard is a part of a snapshot. A Loader visits shards in the order of their names.
 type Shard struct {
 	Name string
 	// Data is the shard's content; nil: it is the same as in the snapshot before.
@@ -38,7 +37,8 @@ const (
 
 // stretch is a run of shards: the entities of a space, or, with a window, its sums.
 type stretch struct {
-	name   string
+	prefix string // of the names of its shards
+	number int    // of the space
 	lane   *lane
 	space  *space
 	window *window // nil: entities
@@ -118,23 +118,23 @@ func (d *Detector) Snapshot() *Snapshot {
 	number := 0
 	for _, l := range d.lanes {
 		for _, s := range l.spaces {
-			n.freeze(l, s, spaceShard(number))
+			n.freeze(l, s, number)
 			number++
 		}
 	}
 	return n
 }
 
-func (n *Snapshot) freeze(l *lane, s *space, name string) {
+func (n *Snapshot) freeze(l *lane, s *space, number int) {
 	var w codec.Writer
 	s.save(&w)
-	n.written = append(n.written, Shard{name, w.Data})
+	n.written = append(n.written, Shard{spaceShard(number), w.Data})
 	s.frozen = &frozen[entity]{n: uint32(len(s.entities))}
-	n.left = append(n.left, stretch{name: name + entitiesSuffix, lane: l, space: s, dirty: slices.Clone(s.dirty)})
+	n.left = append(n.left, stretch{prefix: entitiesPrefix, number: number, lane: l, space: s, dirty: slices.Clone(s.dirty)})
 	clear(s.dirty)
 	for i, win := range []*window{s.current, s.next} {
 		win.frozen = &frozen[keptSum]{n: uint32(len(win.sums))}
-		n.left = append(n.left, stretch{name: name + sumsSuffix[i], lane: l, space: s, window: win, next: i == 1})
+		n.left = append(n.left, stretch{prefix: sumsPrefix[i], number: number, lane: l, space: s, window: win, next: i == 1})
 	}
 }
 
@@ -156,7 +156,7 @@ func (n *Snapshot) Next(w *codec.Writer) (name string, unchanged, ok bool) {
 func (n *Snapshot) write(w *codec.Writer) (name string, unchanged, ok bool) {
 	for len(n.left) > 0 {
 		s := &n.left[0]
-		name = fmt.Sprintf("%s%d", s.name, s.page)
+		name = pageShard(s.prefix, s.number, s.page)
 		if s.window == nil {
 			unchanged, ok = s.writeEntities(w)
 		} else {
@@ -187,7 +187,7 @@ func (n *Snapshot) finish() {
 	}
 }
 
-// Release ends the snapshot. Kept says that all its shards were kept where Load will find them: the next
+// Release ends the snapshot. Kept says that all its shards were kept where a Loader will be given them: the next
 // snapshot need not repeat what has not changed since.
 func (n *Snapshot) Release(kept bool) {
 	n.d.mu.Lock()

@@ -1,6 +1,7 @@
 package detector
 
 import (
+	"fmt"
 	"math"
 	"net/netip"
 	"strconv"
@@ -19,15 +20,21 @@ import (
 const stateVersion = 1
 
 // Names of shards: the detector with its lanes; each space; its entities and the sums of its
-// open window and of the next, page by page.
+// open window and of the next, page by page. In their order each needs only what comes before.
 const (
-	detectorShard  = "detector"
-	entitiesSuffix = "/entities/"
+	shardPrefix    = "detector/"
+	detectorShard  = shardPrefix + "0"
+	spacePrefix    = shardPrefix + "1/"
+	entitiesPrefix = shardPrefix + "2/"
 )
 
-var sumsSuffix = [2]string{"/open/", "/next/"}
+var sumsPrefix = [2]string{shardPrefix + "3/", shardPrefix + "4/"}
 
-func spaceShard(number int) string { return "space/" + strconv.Itoa(number) }
+func spaceShard(space int) string { return fmt.Sprintf("%s%05d", spacePrefix, space) }
+
+func pageShard(prefix string, space, page int) string {
+	return fmt.Sprintf("%s%05d/%05d", prefix, space, page)
+}
 
 // save writes what the lanes share, and the lanes.
 func (d *Detector) save(w *codec.Writer) {
@@ -70,8 +77,6 @@ func (s *space) save(w *codec.Writer) {
 		w.Text(s.owners[i].rule)
 	}
 	w.Uint(uint64(len(s.entities)))
-	w.Uint(uint64(len(s.current.sums)))
-	w.Uint(uint64(len(s.next.sums)))
 	w.Uint(uint64(s.hand))
 	w.Uint(uint64(s.vain))
 	w.Int(s.evicted)
@@ -265,7 +270,7 @@ func (k *keyer) hashValue(field flow.Field, value string, byOrigin bool) uint64 
 }
 
 // restore takes over what the lanes share, and returns the lanes.
-func (d *Detector) restore(r *codec.Reader) (lanes []savedLane) {
+func (d *Detector) restore(r *codec.Reader) (lanes []*savedLane) {
 	if v := r.Uint(); v != stateVersion {
 		r.Fail("version %d of the state; this is version %d", v, stateVersion)
 		return nil
@@ -289,10 +294,11 @@ const maxSpaces = 1 << 16
 type savedLane struct {
 	lane
 	spaces int
+	heir   *lane // that has taken it over; nil: none
 }
 
-func loadLane(r *codec.Reader) savedLane {
-	s := savedLane{lane: lane{span: r.Int()}, spaces: int(loadBelow(r, maxSpaces))}
+func loadLane(r *codec.Reader) *savedLane {
+	s := &savedLane{lane: lane{span: r.Int()}, spaces: int(loadBelow(r, maxSpaces))}
 	if s.span <= 0 || int64(24*time.Hour)%s.span != 0 {
 		r.Fail("a span of %s does not divide a day", time.Duration(s.span))
 		return s

@@ -22,16 +22,16 @@ import (
 // shards are where a test keeps a snapshot.
 type shards map[string][]byte
 
-var errLost = errors.New("lost")
-
-// source gives the shards, but for those that are lost.
-func (s shards) source(lost ...string) Source {
-	return func(name string) ([]byte, error) {
-		if slices.Contains(lost, name) {
-			return nil, errLost
+// load lets d take over the shards, but for those that are lost.
+func (s shards) load(d *Detector, lost ...string) (Restored, error) {
+	ld := d.Loader()
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		if !slices.Contains(lost, name) {
+			errs = append(errs, ld.Visit(name, s[name]))
 		}
-		return s[name], nil
 	}
+	return ld.Finish(), errors.Join(errs...)
 }
 
 // snapshot saves what d knows into s. Between any two shards something may happen.
@@ -83,7 +83,7 @@ func saved(d *Detector) shards {
 func load(t testing.TB, settings Settings, s shards, lost ...string) (*Detector, Restored) {
 	t.Helper()
 	d := newDetector(t, settings)
-	restored, err := d.Load(s.source(lost...))
+	restored, err := s.load(d, lost...)
 	require.NoError(t, err)
 	return d, restored
 }
@@ -117,7 +117,7 @@ func TestARestartChangesNothing(t *testing.T) {
 			kept.snapshot(d, nothing)
 			var restored Restored
 			d, restored = load(t, twoRules(), kept)
-			assert.Empty(t, restored.Lost)
+			assert.Empty(t, restored.Anew)
 			assert.Empty(t, restored.Unused)
 			again := saved(d)
 			require.Empty(t, kept.differences(again))
@@ -182,7 +182,7 @@ func TestASnapshotIsOfOneMoment(t *testing.T) {
 			assert.Greater(t, len(kept), 15, "it takes several shards")
 			require.NotEqual(t, moment, d.Fingerprint())
 			resumed, restored := load(t, manyEntities(c.limit), kept)
-			assert.Empty(t, restored.Lost)
+			assert.Empty(t, restored.Anew)
 			assert.Equal(t, moment, resumed.Fingerprint())
 
 			// Whatever has changed meanwhile is in the next one.
@@ -201,7 +201,7 @@ func TestWhatHasNotChangedIsNotWrittenAgain(t *testing.T) {
 	assert.Zero(t, kept.snapshot(d, nothing))
 	pages := 0
 	for name := range kept {
-		if strings.Contains(name, entitiesSuffix) {
+		if strings.HasPrefix(name, entitiesPrefix) {
 			pages++
 		}
 	}
@@ -250,7 +250,7 @@ func TestASavedStateServesOtherSettings(t *testing.T) {
 		_, restored, found := resumeWith(t, s, nil, within(monday.AddDate(0, 0, 15).Add(13*time.Hour), time.Hour, 60, "ws-c", 443, "Oslo", 900e6)...)
 		assert.NotEmpty(t, found)
 		assert.Len(t, restored.Unused, 2, "the port, and host × port: %v", restored.Unused)
-		assert.Empty(t, restored.Lost)
+		assert.Empty(t, restored.Anew)
 	})
 	t.Run("a rule more learns first, and the others go on", func(t *testing.T) {
 		s := twoRules()
@@ -261,7 +261,7 @@ func TestASavedStateServesOtherSettings(t *testing.T) {
 			abroad[i].Place.Country = "NO"
 		}
 		_, restored, found := resumeWith(t, s, nil, abroad...)
-		assert.Empty(t, restored.Lost)
+		assert.Equal(t, []string{"[destination.geo.country_iso_code] of country, 3h0m0s"}, restored.Anew)
 		assert.Contains(t, rulesOf(found), "port")
 		assert.NotContains(t, rulesOf(found), "country", "a country that is new to a rule that is new")
 	})
@@ -296,7 +296,7 @@ func TestASavedStateServesOtherSettings(t *testing.T) {
 	t.Run("less room keeps what there is room for", func(t *testing.T) {
 		s := manyEntities(5)
 		d, restored, _ := resumeWith(t, s, nil, theft()...)
-		assert.Empty(t, restored.Lost)
+		assert.Empty(t, restored.Anew)
 		assert.LessOrEqual(t, d.Stats().Keys, 5*(5+1))
 		assert.Equal(t, 25, restored.Entities)
 	})
@@ -312,26 +312,22 @@ func rulesOf(found []Finding) (rules []string) {
 func TestWhatIsLostBeginsToLearnAndTheRestGoesOn(t *testing.T) {
 	for name, c := range map[string]struct {
 		lost []string
+		anew int // keys that begin to learn again
 		// whether the theft to a new port is found, and whether a theft through a known one is
 		unknown, known bool
 	}{
-		"nothing":             {nil, true, true},
-		"a page of ports":     {[]string{"space/0/entities/0"}, false, false},
-		"all about ports":     {[]string{"space/0"}, false, false},
-		"all about regions":   {[]string{"space/1"}, true, true},
-		"sums":                {[]string{"space/0/open/0", "space/1/open/0", "space/0/next/0"}, true, true},
-		"host × port":         {[]string{"space/2", "space/3/entities/0"}, true, true},
-		"everything but that": {[]string{"space/1", "space/2", "space/3/entities/0", "space/4", "space/1/open/0"}, true, true},
+		"nothing":             {nil, 0, true, true},
+		"a page of ports":     {[]string{pageShard(entitiesPrefix, 0, 0)}, 1, false, false},
+		"all about ports":     {[]string{spaceShard(0)}, 1, false, false},
+		"all about regions":   {[]string{spaceShard(1)}, 1, true, true},
+		"sums":                {[]string{pageShard(sumsPrefix[0], 0, 0), pageShard(sumsPrefix[0], 1, 0), pageShard(sumsPrefix[1], 0, 0)}, 0, true, true},
+		"host × port":         {[]string{spaceShard(2), pageShard(entitiesPrefix, 3, 0)}, 2, true, true},
+		"everything but that": {[]string{spaceShard(1), spaceShard(2), pageShard(entitiesPrefix, 3, 0), spaceShard(4), pageShard(sumsPrefix[0], 1, 0)}, 4, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			known := within(monday.AddDate(0, 0, 16).Add(13*time.Hour), time.Hour, 60, "ws-c", 8443, "California", 20e9)
 			_, restored, found := resumeWith(t, twoRules(), c.lost, append(theft(), known...)...)
-			if c.lost == nil {
-				assert.Empty(t, restored.Lost)
-			}
-			for _, err := range restored.Lost {
-				require.ErrorIs(t, err, errLost)
-			}
+			assert.Len(t, restored.Anew, c.anew, "%v", restored.Anew)
 			assert.Equal(t, c.unknown, slices.ContainsFunc(found, func(f Finding) bool { return f.Values[0] == "4444" && f.DetailFields == nil }))
 			assert.Equal(t, c.known, slices.ContainsFunc(found, func(f Finding) bool { return f.Values[0] == "8443" && f.DetailFields == nil }))
 			assert.LessOrEqual(t, len(found), 20, "what is lost raises no alarm when it is met again")
@@ -348,11 +344,13 @@ func TestAStateThatCannotBeReadLeavesTheDetectorAsNew(t *testing.T) {
 	kept := saved(d)
 	kept[detectorShard][0] = 2
 	fresh := newDetector(t, twoRules())
-	_, err := fresh.Load(kept.source())
+	restored, err := kept.load(fresh)
 	require.ErrorIs(t, err, codec.ErrMalformed)
 	assert.Contains(t, err.Error(), "version 2")
-	_, err = fresh.Load(kept.source(detectorShard))
-	require.ErrorIs(t, err, errLost)
+	assert.Zero(t, restored)
+	restored, err = kept.load(fresh, detectorShard)
+	require.NoError(t, err)
+	assert.Zero(t, restored)
 	assert.Equal(t, newDetector(t, twoRules()).Fingerprint(), fresh.Fingerprint())
 	assert.Equal(t, run(t, newDetector(t, twoRules()), eventful(), 100), run(t, fresh, eventful(), 100))
 }
@@ -374,7 +372,7 @@ func FuzzLoad(f *testing.F) {
 		changed := maps.Clone(kept)
 		changed[names[uint(which)%uint(len(names))]] = data
 		d := newDetector(t, twoRules())
-		if _, err := d.Load(changed.source()); err != nil {
+		if _, err := changed.load(d); err != nil {
 			require.ErrorIs(t, err, codec.ErrMalformed)
 		}
 		run(t, d, after, 10)
