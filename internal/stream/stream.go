@@ -58,7 +58,8 @@ type Options struct {
 //
 // A stream that is silent while others are not had nothing to tell, or its sender has dropped it for
 // a while: what its next point adds counts at that point's time. Not so after an outage (see
-// Options.Gap), which is missing data.
+// Options.Gap), which is missing data. Nor counts what a stream has sent since a start that is in the outage, more
+// than a gap before its end, if it is met first within minutes (settling) of that end.
 //
 // Of a delta stream counts each point once. The three newest are remembered, so
 // that neither what is exported twice counts twice, nor is lost what another point has overtaken.
@@ -177,10 +178,16 @@ func (s *Streams) pass(time int64) {
 	s.newest = max(s.newest, time)
 }
 
-// missing says whether a stream's silence from since to time is that of the outage. One that is
-// silent still when the others have been back for a while is silent by itself.
+// missing says whether a stream's silence from since to time is that of the outage, or it has been there for more
+// than a gap of the outage since it began anew. One that is silent still when the others have been back for a while
+// is silent by itself.
 func (s *Streams) missing(since, time int64) bool {
-	return since <= s.outage.from && s.outage.from < time && time-s.outage.to <= s.gap
+	return s.outage.from < time && time-s.outage.to <= s.gap && (since <= s.outage.from || s.bornIn(since, time))
+}
+
+// bornIn says whether a stream of this start was there for longer than a gap of the outage, but not before.
+func (s *Streams) bornIn(start, time int64) bool {
+	return start > s.outage.from && min(time, s.outage.to)-start > s.gap
 }
 
 // first counts the first point of a stream, whose group is nil if its start is not older than the horizon.
@@ -195,6 +202,8 @@ func (s *Streams) first(p *Point, g *group) (int64, Outcome) {
 		s.horizon = max(s.horizon, forgotten.time+1)
 	}
 	switch {
+	case inTime && s.bornIn(p.Start, p.Time) && p.Time-s.outage.to <= settling:
+		return 0, Stale
 	case inTime:
 		return outcome(p.Bytes)
 	case !newborn:

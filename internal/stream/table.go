@@ -19,6 +19,7 @@ type table[S any] struct {
 	entries        []entry[S]
 	newest, oldest uint32
 	evicted        int64
+	progress       progress // of the walk that began last
 }
 
 type entry[S any] struct {
@@ -26,6 +27,7 @@ type entry[S any] struct {
 	state        S
 	next         uint32 // in the bucket
 	newer, older uint32 // by last use
+	walk         uint32 // number of the last walk that has passed it, or that it is too young for
 }
 
 func newTable[S any](limit int) *table[S] {
@@ -57,12 +59,15 @@ func (t *table[S]) add(id uint64) (state *S, forgotten S, full bool) {
 	i := t.oldest
 	if full = len(t.entries) >= t.limit; full {
 		forgotten = t.at(i).state
+		if t.at(i).walk != t.progress.number {
+			t.progress.left--
+		}
 		t.detach(i)
 		t.unlink(i)
 		t.evicted++
-		*t.at(i) = entry[S]{id: id}
+		*t.at(i) = entry[S]{id: id, walk: t.progress.number}
 	} else {
-		t.entries = append(t.entries, entry[S]{id: id})
+		t.entries = append(t.entries, entry[S]{id: id, walk: t.progress.number})
 		i = uint32(len(t.entries))
 		if len(t.entries) > len(t.heads) {
 			t.rehash()
@@ -117,6 +122,9 @@ func (t *table[S]) attach(i uint32) {
 
 func (t *table[S]) detach(i uint32) {
 	e := t.at(i)
+	if i == t.progress.next {
+		t.progress.next = e.newer
+	}
 	if e.newer != 0 {
 		t.at(e.newer).older = e.older
 	} else {
