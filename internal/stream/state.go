@@ -1,9 +1,7 @@
 package stream
 
 import (
-	"errors"
 	"fmt"
-	"iter"
 
 	"github.com/otel-exfil/exfil/internal/codec"
 )
@@ -126,27 +124,15 @@ func readCount(r *codec.Reader) int64 {
 	return n
 }
 
-// Load returns what the pages of a snapshot say, in their order, with limits and times that o gives. Without
-// any page that is New. With the error, which wraps codec.ErrMalformed, come the streams nevertheless: pages
-// that are missing or malformed lose what they held, and nothing else. Streams that are lost like this,
-// or that a lower limit leaves no room for, are forgotten as any other is: coming back, they
+// A Loader makes the streams that a snapshot tells of, with limits and times of its own. Without any page
+// they are those of New. Pages that are missing or malformed lose what they held, and nothing else. Streams that are
+// lost like this, or that a lower limit leaves no room for, are forgotten as any other is: coming back, they
 // count nothing at first, unless they began later.
 //
-// The observation goes on where the snapshot left it: o.Created matters only where there is none. The time
+// The observation goes on where the snapshot left it: Options.Created matters only where there is none. The time
 // in which nobody listened is like any other silence. What was sent in it counts at the next point, if it was
-// not longer than o.Gap, else it was an outage.
-func Load(o Options, pages iter.Seq[[]byte]) (*Streams, error) {
-	l := loader{streams: New(o)}
-	for page := range pages {
-		if err := l.page(page); err != nil {
-			l.errs = append(l.errs, fmt.Errorf("streams of counters: %w", err))
-		}
-	}
-	return l.streams, l.end()
-}
-
-// loader restores streams from pages.
-type loader struct {
+// not longer than Options.Gap, else it was an outage.
+type Loader struct {
 	streams *Streams
 	read    uint64 // pages read
 	next    uint64 // number of the next page, if none is missing
@@ -154,10 +140,21 @@ type loader struct {
 	missing uint64 // pages
 	head    head   // of the newest page
 	horizon int64  // what was forgotten for want of room ends before
-	errs    []error
 }
 
-func (l *loader) page(data []byte) error {
+// NewLoader returns a loader that has met no page.
+func NewLoader(o Options) *Loader { return &Loader{streams: New(o)} }
+
+// Page takes the next page of a snapshot, in their order. An error, which wraps codec.ErrMalformed, says that it is
+// lost.
+func (l *Loader) Page(data []byte) error {
+	if err := l.page(data); err != nil {
+		return fmt.Errorf("streams of counters: %w", err)
+	}
+	return nil
+}
+
+func (l *Loader) page(data []byte) error {
 	r := codec.NewReader(data)
 	if version := r.Uint(); version != stateVersion {
 		r.Fail("version %d; version %d can be read", version, stateVersion)
@@ -176,7 +173,7 @@ func (l *loader) page(data []byte) error {
 }
 
 // entries reads the streams of a page and returns what adds them.
-func (l *loader) entries(r *codec.Reader, kind string) (add func()) {
+func (l *Loader) entries(r *codec.Reader, kind string) (add func()) {
 	s := l.streams
 	switch kind {
 	case pageGroups:
@@ -200,10 +197,11 @@ func (l *loader) entries(r *codec.Reader, kind string) (add func()) {
 	return nil
 }
 
-// end puts the head in place and returns what is to be said of losses.
-func (l *loader) end() error {
+// End returns the streams, when all pages there are have been met. The error, which wraps codec.ErrMalformed, says that some
+// were not, and comes with the streams nevertheless.
+func (l *Loader) End() (*Streams, error) {
 	if l.read == 0 {
-		return errors.Join(l.errs...)
+		return l.streams, nil
 	}
 	if !l.ended {
 		l.missing++
@@ -217,11 +215,9 @@ func (l *loader) end() error {
 	if l.missing > 0 {
 		// What is lost began before its last point, and that was no newer than the newest of all.
 		s.horizon = max(s.horizon, s.newest+1)
-		if len(l.errs) == 0 {
-			l.errs = append(l.errs, fmt.Errorf("streams of counters: %w: pages are missing", codec.ErrMalformed))
-		}
+		return s, fmt.Errorf("streams of counters: %w: pages are missing", codec.ErrMalformed)
 	}
-	return errors.Join(l.errs...)
+	return s, nil
 }
 
 // remembered is a stream's identity and state.

@@ -1,6 +1,8 @@
 package stream_test
 
 import (
+	"errors"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -31,6 +33,17 @@ func pages(s *stream.Streams, meanwhile func()) [][]byte {
 	}
 }
 
+// load makes streams of pages. Where some are lost, the error says of all of them why.
+func load(o stream.Options, pages iter.Seq[[]byte]) (*stream.Streams, error) {
+	l := stream.NewLoader(o)
+	var errs []error
+	for page := range pages {
+		errs = append(errs, l.Page(page))
+	}
+	s, err := l.End()
+	return s, errors.Join(append(errs, err)...)
+}
+
 func nothing() {}
 
 // restart is a new life of an observation, which begins at a time in seconds.
@@ -38,7 +51,7 @@ func restart(t *testing.T, s *stream.Streams, limit int, at int64) *stream.Strea
 	t.Helper()
 	o := options(limit)
 	o.Created = time.Unix(0, second(at))
-	loaded, err := stream.Load(o, slices.Values(pages(s, nothing)))
+	loaded, err := load(o, slices.Values(pages(s, nothing)))
 	require.NoError(t, err)
 	return loaded
 }
@@ -219,7 +232,7 @@ func TestASnapshotIsTakenWhileTrafficFlows(t *testing.T) {
 			round := int64(0)
 			taken := pages(s, func() { round++; meanwhile(s, round) })
 			assert.Less(t, len(taken), 40)
-			loaded, err := stream.Load(options(20*streams), slices.Values(taken))
+			loaded, err := load(options(20*streams), slices.Values(taken))
 			require.NoError(t, err)
 			assert.EqualValues(t, 2*streams, loaded.Stats().Streams)
 			for id := range uint64(streams) {
@@ -245,7 +258,7 @@ func TestWhatIsForgottenDuringASnapshotStaysForgotten(t *testing.T) {
 		tell(s, id, 60, 1<<40)
 	}
 	flood := uint64(1 << 32)
-	loaded, err := stream.Load(options(10_000), slices.Values(pages(s, func() {
+	loaded, err := load(options(10_000), slices.Values(pages(s, func() {
 		for range 9000 {
 			flood++
 			tell(s, flood, 120, 1)
@@ -269,15 +282,15 @@ func TestASecondSnapshotEndsTheFirst(t *testing.T) {
 	before := len(w.Data)
 	assert.False(t, first.Next(&w))
 	assert.Len(t, w.Data, before)
-	_, err := stream.Load(options(10), slices.Values(whole))
+	_, err := load(options(10), slices.Values(whole))
 	require.NoError(t, err)
-	_, err = stream.Load(options(10), slices.Values([][]byte{w.Data}))
+	_, err = load(options(10), slices.Values([][]byte{w.Data}))
 	require.ErrorIs(t, err, codec.ErrMalformed)
 }
 
 func TestWhereNoCounterWasMetThereIsNothingToSave(t *testing.T) {
 	assert.Empty(t, pages(observed(10), nothing))
-	loaded, err := stream.Load(options(10), slices.Values[[][]byte](nil))
+	loaded, err := load(options(10), slices.Values[[][]byte](nil))
 	require.NoError(t, err)
 	assert.Equal(t, observed(10).Stats(), loaded.Stats())
 }
@@ -318,7 +331,7 @@ func TestALostPageLosesItsStreamsOnly(t *testing.T) {
 			func(pages [][]byte) [][]byte { pages[lost] = pages[lost][:len(pages[lost])-3]; return pages },
 			func(pages [][]byte) [][]byte { pages[lost] = nil; return pages },
 		} {
-			loaded, err := stream.Load(options(streams), slices.Values(damage(slices.Clone(taken))))
+			loaded, err := load(options(streams), slices.Values(damage(slices.Clone(taken))))
 			require.ErrorIs(t, err, codec.ErrMalformed)
 			known := 0
 			for id := range uint64(streams) {
@@ -388,7 +401,7 @@ func TestPagesThatNobodyHasWritten(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			loaded, err := stream.Load(options(10), slices.Values([][]byte{page(c.page)}))
+			loaded, err := load(options(10), slices.Values([][]byte{page(c.page)}))
 			require.ErrorIs(t, err, codec.ErrMalformed)
 			require.ErrorContains(t, err, c.says)
 			assert.Empty(t, pages(loaded, nothing), "as new")
@@ -405,13 +418,13 @@ func FuzzLoad(f *testing.F) {
 	f.Add(taken[2], taken[3])
 	f.Add(taken[3], taken[0])
 	f.Fuzz(func(t *testing.T, a, b []byte) {
-		s, err := stream.Load(options(10), slices.Values([][]byte{a, b}))
+		s, err := load(options(10), slices.Values([][]byte{a, b}))
 		if s == nil {
 			t.Fatal(err)
 		}
 		newJumble(2).tell(s, 100)
 		saved := pages(s, nothing)
-		again, err := stream.Load(options(10), slices.Values(saved))
+		again, err := load(options(10), slices.Values(saved))
 		if err != nil {
 			t.Fatal("what it saves cannot be read:", err)
 		}
