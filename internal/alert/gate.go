@@ -74,6 +74,7 @@ type remembered struct {
 	held       window    // the last of them
 	told       []told    // the latest windows
 	senders    []string  // main senders named since the suppression began
+	encoded    []byte    // as save writes it; nil: it has changed since
 }
 
 // window identifies one window of an entity.
@@ -93,6 +94,7 @@ func (m *remembered) hold(f *detector.Finding) bool {
 	}
 	m.held = w
 	m.suppressed++
+	m.changed()
 	return true
 }
 
@@ -189,6 +191,7 @@ func (g *Gate) admit(f *detector.Finding, out []Alert) []Alert {
 		a.UpdateOf = first.uid
 		first.updated = true
 		m.score, m.suppressed = f.Score, 0
+		m.changed()
 		return append(out, a)
 	}
 	g.remember(element, f, a.UID)
@@ -254,6 +257,7 @@ func (g *Gate) remember(element *list.Element, f *detector.Finding, uid string) 
 		m.told = slices.Delete(m.told, 0, 1)
 	}
 	m.told = append(m.told, told{window: windowOf(f), uid: uid, score: f.Score})
+	m.changed()
 }
 
 func (g *Gate) forget(now time.Time) {
