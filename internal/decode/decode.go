@@ -53,12 +53,15 @@ type Decoder struct {
 	lines   []lineFormat
 	message keys // where shippers put a line that they did not parse
 	metrics metrics
+
+	key      Key
+	identity identity // under the key
 }
 
 // Resource begins the records of one resource: Log fills in from it what they do not have.
 // It is to be called for each ResourceLogs.
 func (d *Decoder) Resource(s *Scratch, res pcommon.Resource) {
-	s.header = false
+	s.header, s.identity = false, &d.identity
 	s.fit(d.slots)
 	s.gather(d.top, res.Attributes())
 	s.keepResource()
@@ -67,8 +70,9 @@ func (d *Decoder) Resource(s *Scratch, res pcommon.Resource) {
 // Log appends the flows of a record to dst and says what became of it. Accepted comes
 // with at least one flow, TooLarge with MaxFlows and every other reason with none. Each
 // flow has valid, unmapped addresses without zone and byte counts from 0 to
-// MaxBytes, or flow.UnknownBytes for one of the two. Strings of the flows alias the
-// record. In the steady state it does not allocate but to grow dst.
+// MaxBytes, or flow.UnknownBytes for one of the two. Names are such as flow.Name returns; they alias the
+// record where they did not have to be changed. In the steady state it does not allocate but to grow dst
+// and to change a name.
 func (d *Decoder) Log(s *Scratch, lr plog.LogRecord, dst []flow.Record) ([]flow.Record, Reason) {
 	s.fit(d.slots)
 	s.gather(d.top, lr.Attributes())

@@ -3,8 +3,6 @@ package decode
 import (
 	"encoding/binary"
 
-	"github.com/cespare/xxhash/v2"
-
 	"github.com/otel-exfil/exfil/internal/flow"
 )
 
@@ -90,26 +88,20 @@ func (f *ecs) series(s *Scratch, r *flow.Record) {
 	}
 	id := s.text(f.flowID)
 	if id == "" {
-		r.Total, r.Final = endsHash(r), final
+		r.Total, r.Final = s.identity.ends(r)|series, final
 		return
 	}
-	// 0 means that there is no series, so the lowest bit is given up.
-	r.Total, r.Final = mix(xxhash.Sum64String(id), xxhash.Sum64String(s.text(f.reporter)))|1, final
+	r.Total, r.Final = s.identity.chain(s.identity.text(id), s.identity.text(s.text(f.reporter)))|series, final
 }
 
-// mix combines two hashes so that their order matters.
-func mix(a, b uint64) uint64 {
-	const prime = 0x9E3779B185EBCA87 // an odd factor spreads the bits of b; xxHash's first prime
-	return a ^ b*prime
-}
+// series is set in the identity of every series: 0 means that there is none.
+const series = 1
 
-// endsHash identifies a connection by its addresses and ports.
-func endsHash(r *flow.Record) uint64 {
-	var key [36]byte
+// ends identifies a connection by its addresses and ports.
+func (h *identity) ends(r *flow.Record) uint64 {
 	source, destination := r.Source.As16(), r.Destination.As16()
-	copy(key[:], source[:])
-	copy(key[16:], destination[:])
-	binary.BigEndian.PutUint16(key[32:], r.SourcePort)
-	binary.BigEndian.PutUint16(key[34:], r.DestinationPort)
-	return xxhash.Sum64(key[:]) | 1
+	return h.chain(
+		binary.BigEndian.Uint64(source[:8]), binary.BigEndian.Uint64(source[8:]),
+		binary.BigEndian.Uint64(destination[:8]), binary.BigEndian.Uint64(destination[8:]),
+		uint64(r.SourcePort)<<16|uint64(r.DestinationPort))
 }

@@ -3,9 +3,9 @@ package decode_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -179,20 +179,27 @@ func TestTimesInEveryUnit(t *testing.T) {
 	}
 }
 
-func TestNamesAreCutBetweenCharacters(t *testing.T) {
+// Whatever names an entity or a contributor, in every place that a name is read from.
+func TestNamesAreFitToBeShownWhereverTheyStand(t *testing.T) {
 	d := everything(t)
-	for _, long := range []string{strings.Repeat("a", 1<<20), strings.Repeat("ü", 1000), "a" + strings.Repeat("日", 1000), "ab" + strings.Repeat("🦝", 1000)} {
-		got, why := logOne(d, ecsRecord(t, "host.name", long))
+	for _, hostile := range []string{
+		strings.Repeat("a", 1<<20), "a" + strings.Repeat("日", 1000), strings.Repeat("\x80", 1000),
+		"line\nbreak", "\x1b[2Jcleared", "\u202eturned", "null\x00", "half\xc3", "_overflow",
+	} {
+		record := ecsRecord(t, "host.name", hostile)
+		for _, key := range []string{"user.name", "process.name", "destination.geo.region_name", "destination.geo.city_name", "destination.geo.country_iso_code"} {
+			record.Attributes().PutStr(key, hostile)
+		}
+		got, why := logOne(d, record)
 		require.Equal(t, decode.Accepted, why)
-		assert.LessOrEqual(t, len(got[0].Host), decode.MaxTextLength)
-		assert.Greater(t, len(got[0].Host), decode.MaxTextLength-utf8.UTFMax)
-		assert.True(t, utf8.ValidString(got[0].Host))
-		assert.True(t, strings.HasPrefix(long, got[0].Host))
+		assertSound(t, got, why)
+		r := got[0]
+		for _, name := range []string{r.Host, r.User, r.Process, r.DestinationPlace.Region, r.DestinationPlace.City} {
+			assert.Equal(t, flow.Name(hostile), name)
+			assert.NotEqual(t, hostile, name)
+		}
+		assert.Empty(t, r.DestinationPlace.Country)
 	}
-	// Without any start of a character it is still cut.
-	got, why := logOne(d, ecsRecord(t, "host.name", strings.Repeat("\x80", 1000)))
-	require.Equal(t, decode.Accepted, why)
-	assert.LessOrEqual(t, len(got[0].Host), decode.MaxTextLength)
 }
 
 // Whatever has the wrong type, in whatever format: a reason, no panic, no unsound flow.
@@ -279,7 +286,8 @@ func assertSound(t testing.TB, got []flow.Record, why decode.Reason) {
 			{"bytes in range", inRange(r.Sent) && inRange(r.Received)},
 			{"a byte count", r.Sent != flow.UnknownBytes || r.Received != flow.UnknownBytes},
 			{"one way", !r.OneWay || r.Received == flow.UnknownBytes},
-			{"short names", max(len(r.Host), len(r.User), len(r.Process)) <= decode.MaxTextLength},
+			{"names fit to be shown", areNames(r.Host, r.User, r.Process, r.SourcePlace.Region, r.SourcePlace.City,
+				r.DestinationPlace.Region, r.DestinationPlace.City)},
 			{"final only in a series", !r.Final || r.Total != 0},
 			{"a time", r.Time > 0},
 		} {
@@ -290,22 +298,68 @@ func assertSound(t testing.TB, got []flow.Record, why decode.Reason) {
 	}
 }
 
+func areNames(texts ...string) bool {
+	return !slices.ContainsFunc(texts, func(text string) bool { return flow.Name(text) != text })
+}
+
 func inRange(n int64) bool {
 	return n == flow.UnknownBytes || 0 <= n && n <= decode.MaxBytes
 }
 
+// hugeRecords are larger in one respect than any source makes them.
+func hugeRecords(t testing.TB) map[string]plog.LogRecord {
+	many := ecsRecord(t, "", nil)
+	for i := range 10_000 {
+		many.Attributes().PutStr(fmt.Sprintf("filler.%d", i), "x")
+	}
+	deep := ecsRecord(t, "", nil)
+	below := deep.Body().SetEmptyMap()
+	for range 10_000 {
+		below = below.PutEmptyMap("source")
+	}
+	dotted := ecsRecord(t, strings.Repeat("source.", 150_000)+"ip", "10.1.2.3")
+	lists := ecsRecord(t, "", nil)
+	list := lists.Attributes().PutEmptySlice("records")
+	for range 10_000 {
+		list = list.AppendEmpty().SetEmptySlice()
+	}
+	endless := plog.NewLogRecord()
+	endless.Body().SetStr(strings.Repeat("2 ", 1<<20))
+	header := plog.NewLogRecord()
+	header.Body().SetStr("srcaddr dstaddr bytes" + strings.Repeat(" x", 1<<20))
+	return map[string]plog.LogRecord{"attributes": many, "levels": deep, "a key": dotted, "lists": lists, "a line": endless, "a header": header}
+}
+
 func TestAHugeRecordIsReadWithinBounds(t *testing.T) {
 	d := everything(t)
-	record := ecsRecord(t, "", nil)
+	want := map[string]decode.Reason{
+		"attributes": decode.Accepted, "levels": decode.Accepted, "a key": decode.Accepted, "lists": decode.Accepted,
+		"a line": decode.Malformed, "a header": decode.NotAFlow,
+	}
+	for name, record := range hugeRecords(t) {
+		got, why := logOne(d, record)
+		assert.Equal(t, want[name].String(), why.String(), name)
+		assertSound(t, got, why)
+		s := decode.Scratch{Now: now()}
+		d.Resource(&s, pcommon.NewResource())
+		dst := make([]flow.Record, 0, decode.MaxFlows)
+		assert.Zero(t, testing.AllocsPerRun(3, func() { dst, _ = d.Log(&s, record, dst[:0]) }), name)
+	}
+}
+
+// What stands behind thousands of other attributes is not looked for: whoever pads a record hides no more than who does
+// not send it, and the record is counted.
+func TestAttributesBehindTheLimitAreNotLookedAt(t *testing.T) {
+	record := plog.NewLogRecord()
 	for i := range 10_000 {
 		record.Attributes().PutStr(fmt.Sprintf("filler.%d", i), "x")
 	}
-	deep := record.Body().SetEmptyMap()
-	for range 10_000 {
-		deep = deep.PutEmptyMap("source")
-	}
-	_, why := logOne(d, record)
-	assert.Contains(t, []decode.Reason{decode.Accepted, decode.UnknownFormat}, why)
+	ecsRecord(t, "", nil).Attributes().Range(func(key string, v pcommon.Value) bool {
+		v.CopyTo(record.Attributes().PutEmpty(key))
+		return true
+	})
+	_, why := logOne(everything(t), record)
+	assert.Equal(t, decode.UnknownFormat.String(), why.String())
 }
 
 func TestDecodingDoesNotAllocate(t *testing.T) {

@@ -82,6 +82,7 @@ func New(inputs []Input) (*Decoder, error) {
 		return nil, err
 	}
 	c, d := newCompiler(), &Decoder{}
+	d.SetKey(newKey())
 	for _, in := range inputs {
 		if len(in.Fields) > 0 && len(in.Metrics) == 0 {
 			d.add(c, newCustom(c, in.Fields))

@@ -44,13 +44,15 @@ func (d *Decoder) MetricResource(s *Scratch, res pcommon.Resource) {
 	s.fit(d.metrics.slots)
 	s.gather(d.metrics.top, res.Attributes())
 	s.keepResource()
-	s.counter.resource = hashMap(res.Attributes(), 0)
+	s.identity = &d.identity
+	s.counter.resource = s.identity.attributes(res.Attributes(), 0)
 }
 
 // MetricScope begins the metrics of one instrumentation scope. It is to be called for each
 // ScopeMetrics, after MetricResource.
 func (d *Decoder) MetricScope(s *Scratch, scope pcommon.InstrumentationScope) {
-	s.counter.scope = chain(hashText(scope.Name()), hashText(scope.Version()), hashMap(scope.Attributes(), 0))
+	h := s.identity
+	s.counter.scope = h.chain(h.text(scope.Name()), h.text(scope.Version()), h.attributes(scope.Attributes(), 0))
 }
 
 // Metric begins a metric, after MetricScope. If it is Accepted, the data points of its Sum may be
@@ -80,7 +82,7 @@ func (d *Decoder) Metric(s *Scratch, m pmetric.Metric) Reason {
 		return BadUnit
 	}
 	c.format = format
-	c.metric = chain(c.resource, c.scope, hashText(m.Name()), uint64(sum.AggregationTemporality()))
+	c.metric = d.identity.chain(c.resource, c.scope, d.identity.text(m.Name()), uint64(sum.AggregationTemporality()))
 	return Accepted
 }
 
@@ -138,8 +140,8 @@ func (d *Decoder) Point(s *Scratch, p pmetric.NumberDataPoint, r *flow.Record) (
 	if at.Bytes > c.most() {
 		return stream.Point{}, BadBytes
 	}
-	at.ID = chain(c.metric, hashMap(p.Attributes(), 0))
-	at.Group = chain(c.metric, uint64(at.Start))
+	at.ID = d.identity.chain(c.metric, d.identity.attributes(p.Attributes(), 0))
+	at.Group = d.identity.chain(c.metric, uint64(at.Start))
 	carry := at.Bytes
 	if c.cumulative {
 		carry = 1

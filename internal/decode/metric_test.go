@@ -212,8 +212,9 @@ func list(m pcommon.Map, texts ...string) {
 // What one sender exports together is a group, whatever its attributes.
 func TestWhatMakesAGroup(t *testing.T) {
 	type change = func(rm pmetric.ResourceMetrics, m pmetric.Metric, p pmetric.NumberDataPoint)
+	d := everything(t)
 	group := func(c change) uint64 {
-		_, at, why := onePoint(t, everything(t), counterOf(c))
+		_, at, why := onePoint(t, d, counterOf(c))
 		require.Equal(t, decode.Accepted, why)
 		return at.Group
 	}

@@ -115,12 +115,12 @@ func TestRunningTotalsKeepTheirSeriesApart(t *testing.T) {
 
 // An id is one flow only on the agent that saw it.
 func TestRunningTotalsOfTwoAgentsAreTwoSeries(t *testing.T) {
-	series := map[uint64]bool{}
+	d, series := everything(t), map[uint64]bool{}
 	for _, agent := range []string{"a1", "a2", "a1"} {
 		record := ecsRecord(t, "agent.id", agent)
 		record.Attributes().PutStr("flow.id", "EAT/////AP//////CP8AAAEAAQ")
 		record.Attributes().PutBool("flow.final", false)
-		got, why := logOne(everything(t), record)
+		got, why := logOne(d, record)
 		require.Equal(t, decode.Accepted, why)
 		series[got[0].Total] = true
 	}

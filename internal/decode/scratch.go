@@ -11,9 +11,8 @@ import (
 
 // Limits on what is read of one record.
 const (
-	MaxFlows      = 10_000  // flows taken from one record that holds many
-	MaxTextLength = 256     // bytes kept of a host, user, process or place name
-	MaxBytes      = 1 << 50 // bytes that one flow may count; more is a broken counter
+	MaxFlows = 10_000  // flows taken from one record that holds many
+	MaxBytes = 1 << 50 // bytes that one flow may count; more is a broken counter
 
 	maxAttributes = 4096 // attributes of one map that are looked at
 	maxKeys       = 512  // keys of all formats together
@@ -41,7 +40,8 @@ type Scratch struct {
 	lines  columns // of the last header line in this resource, if any
 	header bool
 
-	counter counter // the metric in hand
+	counter  counter   // the metric in hand
+	identity *identity // the decoder's
 }
 
 // guess is where a key was found. Records of one source list their keys in the same
@@ -65,7 +65,7 @@ func (s *Scratch) Reset() {
 	s.resource = s.resource[:0]
 	s.clear()
 	s.header = false
-	s.counter = counter{}
+	s.counter, s.identity = counter{}, nil
 }
 
 // fit empties s and makes it large enough for so many keys.

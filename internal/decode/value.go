@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
@@ -252,29 +251,21 @@ func text(v pcommon.Value) (string, bool) {
 	return "", false
 }
 
-// text reads a name, cut to MaxTextLength; absent ones and those of another type are "".
+// text reads a text to be compared or hashed, as it is; absent ones and those of another type are "".
 func (s *Scratch) text(ks keys) string {
 	for _, i := range ks {
 		if !s.has(i) {
 			continue
 		}
 		if t, ok := text(s.values[i]); ok && !missing(t) {
-			return clip(t)
+			return t
 		}
 	}
 	return ""
 }
 
-func clip(t string) string {
-	if len(t) <= MaxTextLength {
-		return t
-	}
-	end := MaxTextLength
-	for end > MaxTextLength-utf8.UTFMax && !utf8.RuneStart(t[end]) {
-		end--
-	}
-	return t[:end]
-}
+// name reads a text that names an entity or a contributor, and so is kept and shown: see flow.Name.
+func (s *Scratch) name(ks keys) string { return flow.Name(s.text(ks)) }
 
 // truth reads a Boolean; text is taken as JSON and Zeek's own format write it.
 func (s *Scratch) truth(ks keys) (value bool, r reading) {

@@ -3,6 +3,8 @@ package geo
 import (
 	"github.com/oschwald/geoip2-golang/v2"
 	"github.com/oschwald/maxminddb-golang/v2"
+
+	"github.com/otel-exfil/exfil/internal/flow"
 )
 
 // system is an autonomous system. The zero number stands for none.
@@ -28,5 +30,5 @@ func (systems) decode(r maxminddb.Result) (system, error) {
 	if err := r.Decode(&asn); err != nil {
 		return system{}, err
 	}
-	return system{number: uint32(asn.AutonomousSystemNumber), organization: asn.AutonomousSystemOrganization}, nil
+	return system{number: uint32(asn.AutonomousSystemNumber), organization: flow.Name(asn.AutonomousSystemOrganization)}, nil
 }

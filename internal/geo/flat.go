@@ -32,12 +32,13 @@ func (f flat) decode(r maxminddb.Result) (flow.Place, error) {
 	if err := r.Decode(&record); err != nil {
 		return flow.Place{}, err
 	}
-	p := flow.Place{Region: record.State1, Country: f.countries.code(record.CountryCode), City: record.City}
+	p := flow.Place{Region: record.State1, Country: f.countries.code(record.CountryCode), City: flow.Name(record.City)}
 	if p.Country == "" {
 		p.Country = f.countries.code(record.Country)
 	}
 	if p.Region == "" {
 		p.Region = record.Region
 	}
+	p.Region = flow.Name(p.Region)
 	return f.countries.standIn(p), nil
 }

@@ -33,9 +33,9 @@ func (n nested) decode(r maxminddb.Result) (flow.Place, error) {
 	if country == "" {
 		country = n.countries.code(city.RegisteredCountry.ISOCode)
 	}
-	p := flow.Place{Country: country, City: city.City.Names.English}
+	p := flow.Place{Country: country, City: flow.Name(city.City.Names.English)}
 	if len(city.Subdivisions) > 0 {
-		p.Region = subdivisionName(country, &city.Subdivisions[0])
+		p.Region = flow.Name(subdivisionName(country, &city.Subdivisions[0]))
 	}
 	return n.countries.standIn(p), nil
 }
