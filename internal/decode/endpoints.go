@@ -55,7 +55,7 @@ type actors struct {
 }
 
 func (a *actors) read(s *Scratch, r *flow.Record) {
-	r.Host, r.User, r.Process = s.name(a.host), s.name(a.user), s.name(a.process)
+	r.Host, r.User, r.Process = s.text(a.host), s.text(a.user), s.text(a.process)
 }
 
 // declaredDirection reads a flow's direction in the words of ECS network.direction.

@@ -51,7 +51,7 @@ func gcpPlace(c *compiler, end, attributes string) placeKeys {
 }
 
 func (f *gcp) record(s *Scratch, r *flow.Record) Reason {
-	source, destination := s.name(f.sourceVM), s.name(f.destinationVM)
+	source, destination := s.text(f.sourceVM), s.text(f.destinationVM)
 	switch s.text(f.reporter) {
 	case "DEST", "DEST_GATEWAY":
 		if source != "" {

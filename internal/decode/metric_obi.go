@@ -86,7 +86,7 @@ func (f *obi) point(s *Scratch, r *flow.Record) (reply bool, rate int64, why Rea
 // host names who sent: by the name that the counter gives the source, else the host that
 // reports, unless the bytes came into it from elsewhere.
 func (f *obi) host(s *Scratch, direction string) string {
-	if name := s.name(f.sender); name != "" {
+	if name := s.text(f.sender); name != "" {
 		// A source without a name is named by its address, which says nothing new.
 		if _, is := parseAddress(name); !is {
 			return name
@@ -95,7 +95,7 @@ func (f *obi) host(s *Scratch, direction string) string {
 	if direction == "ingress" || s.text(f.iface) == "ingress" {
 		return ""
 	}
-	return s.name(f.reporter)
+	return s.text(f.reporter)
 }
 
 func either(a, b uint16) uint16 {

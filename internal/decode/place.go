@@ -12,9 +12,9 @@ type placeKeys struct {
 }
 
 func (k *placeKeys) read(s *Scratch, p *flow.Place) {
-	p.Region = s.name(k.region)
+	p.Region = s.text(k.region)
 	p.Country = countryCode(s.text(k.country))
-	p.City = s.name(k.city)
+	p.City = s.text(k.city)
 }
 
 // countryCode returns an ISO 3166-1 alpha-2 code in upper case, "" for anything else:

@@ -251,7 +251,8 @@ func text(v pcommon.Value) (string, bool) {
 	return "", false
 }
 
-// text reads a text to be compared or hashed, as it is; absent ones and those of another type are "".
+// text reads a text as it is, however long: whatever is kept of it is made safe where it becomes part of a flow.
+// Absent ones and those of another type are "".
 func (s *Scratch) text(ks keys) string {
 	for _, i := range ks {
 		if !s.has(i) {
@@ -263,9 +264,6 @@ func (s *Scratch) text(ks keys) string {
 	}
 	return ""
 }
-
-// name reads a text that names an entity or a contributor, and so is kept and shown: see flow.Name.
-func (s *Scratch) name(ks keys) string { return flow.Name(s.text(ks)) }
 
 // truth reads a Boolean; text is taken as JSON and Zeek's own format write it.
 func (s *Scratch) truth(ks keys) (value bool, r reading) {

@@ -23,7 +23,7 @@ const (
 const UnknownBytes int64 = -1
 
 // Record is one observation as its source reports it, before anyone has asked
-// which end is inside. Strings alias the decoded batch's memory.
+// which end is inside. Strings alias the decoded batch's memory, and are whatever the source wrote.
 type Record struct {
 	Time            int64      // event time, nanoseconds since the Unix epoch
 	Source          netip.Addr // unmapped (never IPv4-in-IPv6), without zone
@@ -60,7 +60,8 @@ type Place struct {
 }
 
 // Flow is one observation of bytes that leave: from an internal source to an
-// external destination, under the port of the service that was used.
+// external destination, under the port of the service that was used. Its names are such as
+// Name returns.
 type Flow struct {
 	Time        int64 // event time, nanoseconds since the Unix epoch
 	Bytes       int64 // bytes that left, > 0

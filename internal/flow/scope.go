@@ -57,7 +57,8 @@ func NewScope(internal []netip.Prefix) *Scope {
 }
 
 // Resolve finds the bytes of r that left and fills f with them. f is written
-// only if the outcome is Leaves. It does not allocate.
+// only if the outcome is Leaves. It does not allocate, but for a name that it has to
+// change: this is where names from the network become safe, see Name.
 //
 // A record that counts both directions is one connection, opened by its source:
 // where the source is inside, what it sent left; where the destination is
@@ -131,10 +132,10 @@ func fill(r *Record, f *Flow, from, to netip.Addr, bytes int64, port uint16, pla
 		Source:      from,
 		Destination: to,
 		Port:        port,
-		Host:        r.Host,
-		User:        r.User,
-		Process:     r.Process,
-		Place:       *place,
+		Host:        Name(r.Host),
+		User:        Name(r.User),
+		Process:     Name(r.Process),
+		Place:       Place{Region: Name(place.Region), Country: place.Country, City: Name(place.City), Coarse: place.Coarse},
 		Total:       r.Total,
 		Final:       r.Final,
 	}

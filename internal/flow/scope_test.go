@@ -147,6 +147,22 @@ func TestOneWayRepliesKeepTheServicesPort(t *testing.T) {
 	}
 }
 
+// Whoever names an entity or a contributor, in either direction.
+func TestNamesOfWhatLeavesAreFitToBeShown(t *testing.T) {
+	for _, text := range hostile() {
+		for _, r := range []Record{connection(inside, 51234, outside, 4444), connection(outside, 40000, inside, 443)} {
+			r.Host, r.User, r.Process = text, text, text
+			r.SourcePlace, r.DestinationPlace = Place{Region: text, City: text}, Place{Region: text, City: text}
+			var f Flow
+			require.Equal(t, Leaves, scope().Resolve(&r, &f))
+			for _, name := range []string{f.Host, f.User, f.Process, f.Place.Region, f.Place.City} {
+				assert.Equal(t, Name(text), name)
+				assert.NotEqual(t, text, name)
+			}
+		}
+	}
+}
+
 func TestOutcomesHaveNamesOfTheirOwn(t *testing.T) {
 	seen := map[string]bool{}
 	for i, o := range Outcomes() {
