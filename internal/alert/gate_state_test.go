@@ -53,7 +53,7 @@ func TestTheGateGoesOnAsIfThereHadBeenNoRestart(t *testing.T) {
 		never, restarted := newGate(few), newGate(few)
 		random := rand.New(rand.NewPCG(seed, 1))
 		for life := range 5 {
-			next := findings(random, 5*life, 97)
+			next := findings(random, 3*life, 97)
 			require.Equal(t, never.Admit(next, nil), restarted.Admit(next, nil))
 			restarted = reopened(t, restarted, few)
 			require.Equal(t, never.Stats(), restarted.Stats())

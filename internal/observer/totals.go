@@ -27,9 +27,33 @@ const (
 // or old enough, the old one is forgotten and the young takes its place. So memory is
 // bounded, forgetting costs nothing per record, and those forgotten first are the idle ones.
 type totals struct {
-	young, old map[uint64]series
+	young, old generation
 	limit      int       // series in a generation
 	born       time.Time // when the young generation began
+	turns      uint64    // times that a generation was forgotten; the old one is the generation of this number
+}
+
+// generation holds series in the order in which they came into it.
+type generation struct {
+	places  map[uint64]uint32 // in entries, by identity
+	entries []entry
+}
+
+type entry struct {
+	id uint64
+	series
+	gone bool // moved to the young generation
+}
+
+// take moves a series out of the generation, the zero series if it is not there.
+func (g *generation) take(id uint64) series {
+	place, known := g.places[id]
+	if !known {
+		return series{}
+	}
+	delete(g.places, id)
+	g.entries[place].gone = true
+	return g.entries[place].series
 }
 
 // series is one connection whose bytes are reported as a running total.
@@ -40,21 +64,16 @@ type series struct {
 }
 
 func newTotals(limit int) *totals {
-	return &totals{young: map[uint64]series{}, old: map[uint64]series{}, limit: max(1, limit/2)}
+	t := &totals{limit: max(1, limit/2)}
+	t.young.places, t.old.places = map[uint64]uint32{}, map[uint64]uint32{}
+	return t
 }
 
 // advance returns the bytes that a running total adds to what was counted of its series.
 func (t *totals) advance(f *flow.Flow) int64 {
-	s, known := t.young[f.Total]
-	if !known {
-		s = t.old[f.Total]
-		delete(t.old, f.Total)
-		if len(t.young) >= t.limit {
-			t.turn()
-		}
-	}
+	s := t.find(f.Total)
 	if s.final && f.Time > s.at {
-		s = series{} // the connection ended; another has taken its identity
+		*s = series{} // the connection ended; another has taken its identity
 	}
 	added := f.Bytes - s.total
 	if added > 0 {
@@ -62,8 +81,22 @@ func (t *totals) advance(f *flow.Flow) int64 {
 	}
 	s.at = max(s.at, f.Time)
 	s.final = s.final || f.Final
-	t.young[f.Total] = s
 	return max(0, added)
+}
+
+// find returns a series, from now on of the young generation; the zero series if it is unknown. The pointer is valid
+// until the next find.
+func (t *totals) find(id uint64) *series {
+	if place, known := t.young.places[id]; known {
+		return &t.young.entries[place].series
+	}
+	s := t.old.take(id)
+	if len(t.young.entries) >= t.limit {
+		t.turn()
+	}
+	t.young.places[id] = uint32(len(t.young.entries))
+	t.young.entries = append(t.young.entries, entry{id: id, series: s})
+	return &t.young.entries[len(t.young.entries)-1].series
 }
 
 // age starts a new generation when the young one is old enough by the clock. Event times
@@ -80,9 +113,11 @@ func (t *totals) age(now time.Time) {
 
 // turn forgets the old generation and puts the young one in its place.
 func (t *totals) turn() {
-	clear(t.old)
+	clear(t.old.places)
+	t.old.entries = t.old.entries[:0]
 	t.young, t.old = t.old, t.young
+	t.turns++
 }
 
 // size returns the number of series remembered.
-func (t *totals) size() int { return len(t.young) + len(t.old) }
+func (t *totals) size() int { return len(t.young.places) + len(t.old.places) }

@@ -1,0 +1,51 @@
+package observer
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/otel-exfil/exfil/internal/codec"
+)
+
+// healthVersion is that of the state written here, and the newest that can be read.
+const healthVersion = 1
+
+// save writes what was told, so that it is not told again.
+func (h *health) save(w *codec.Writer) {
+	w.Uint(healthVersion)
+	w.Bool(h.warming)
+	w.Bool(h.ready)
+	w.Uint(uint64(len(h.stale)))
+	for _, path := range slices.Sorted(maps.Keys(h.stale)) {
+		w.Text(path)
+		w.Time(h.stale[path])
+	}
+	for _, t := range [...]time.Time{h.checkAt, h.newest, h.since} {
+		w.Time(t)
+	}
+}
+
+// load replaces what was told by what save wrote. Event time runs on with the clock from where it was, as if
+// the clock had been looked at all the time. If the state cannot be read, all is as it was, and the error
+// wraps codec.ErrMalformed. Where what was learned is lost, do not load: that the warm-up begins is news then.
+func (h *health) load(r *codec.Reader) error {
+	if version := r.Uint(); version != healthVersion {
+		r.Fail("a health of version %d; version %d can be read", version, healthVersion)
+	}
+	loaded := health{lasts: h.lasts, warming: r.Bool(), ready: r.Bool()}
+	for range r.Count(2) {
+		if loaded.stale == nil {
+			loaded.stale = map[string]time.Time{}
+		}
+		loaded.stale[r.Text()] = r.Time()
+	}
+	for _, t := range [...]*time.Time{&loaded.checkAt, &loaded.newest, &loaded.since} {
+		*t = r.Time()
+	}
+	if err := r.Err(); err != nil {
+		return err
+	}
+	*h = loaded
+	return nil
+}

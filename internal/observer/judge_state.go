@@ -1,0 +1,47 @@
+package observer
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/otel-exfil/exfil/internal/codec"
+)
+
+// judgeVersion is that of the state written here, and the newest that can be read.
+const judgeVersion = 1
+
+// save writes what was decided. Findings wait only while it is noted, not while it is written.
+func (j *judge) save(w *codec.Writer) {
+	j.mu.Lock()
+	byRule, gate := maps.Clone(j.byRule), j.gate.Snapshot()
+	j.mu.Unlock()
+	w.Uint(judgeVersion)
+	w.Uint(uint64(len(byRule)))
+	for _, id := range slices.Sorted(maps.Keys(byRule)) {
+		w.Text(id)
+		w.Int(byRule[id])
+	}
+	gate.Save(w)
+}
+
+// load replaces what was decided by what save wrote, rules left out that are no more. If that cannot be read, all
+// is as it was, and the error wraps codec.ErrMalformed.
+func (j *judge) load(r *codec.Reader) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if version := r.Uint(); version != judgeVersion {
+		r.Fail("decisions of version %d; version %d can be read", version, judgeVersion)
+	}
+	byRule := maps.Clone(j.byRule)
+	for range r.Count(2) {
+		id, n := r.Text(), loadCount(r)
+		if _, enabled := byRule[id]; enabled {
+			byRule[id] = n
+		}
+	}
+	if err := j.gate.Load(r); err != nil {
+		return err
+	}
+	j.byRule = byRule
+	return nil
+}

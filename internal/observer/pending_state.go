@@ -1,0 +1,75 @@
+package observer
+
+import (
+	"slices"
+
+	"github.com/otel-exfil/exfil/internal/alert"
+	"github.com/otel-exfil/exfil/internal/codec"
+)
+
+// pendingVersion is that of the state written here, and the newest that can be read.
+const pendingVersion = 1
+
+// waitingBytes is what an alert that waits takes at least.
+const waitingBytes = 8
+
+// save writes the alerts that wait. Those on their way to a consumer wait until it has accepted them: after a restart
+// they may come again, under the same uid.
+func (p *pending) save(w *codec.Writer) {
+	p.mu.Lock()
+	queue := slices.Clone(p.queue) // alerts do not change
+	p.mu.Unlock()
+	w.Uint(pendingVersion)
+	w.Int(p.dropped.Load())
+	w.Uint(uint64(len(queue)))
+	for _, a := range queue {
+		w.Time(a.observed)
+		alert.AppendAlert(w, a.Alert)
+	}
+}
+
+// load puts what save wrote before what waits already. When that is too much, the newest are lost, as when they are
+// pushed. If it cannot be read, the queue is as it was, and the error wraps codec.ErrMalformed.
+func (p *pending) load(r *codec.Reader) error {
+	if version := r.Uint(); version != pendingVersion {
+		r.Fail("alerts that wait of version %d; version %d can be read", version, pendingVersion)
+	}
+	dropped := loadCount(r)
+	var queue []waitingAlert
+	for range r.Count(waitingBytes) {
+		observed := r.Time()
+		a, err := alert.ReadAlert(r)
+		if err != nil {
+			return err
+		}
+		queue = append(queue, waitingAlert{a, observed})
+	}
+	if err := r.Err(); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dropped.Add(dropped)
+	if p.discards {
+		return nil
+	}
+	queue = append(queue, p.queue...)
+	if lost := len(queue) - maxPending; lost > 0 {
+		p.dropped.Add(int64(lost))
+		clear(queue[maxPending:])
+		queue = queue[:maxPending]
+	}
+	p.queue = queue
+	p.waiting.Store(int64(len(queue)))
+	return nil
+}
+
+// loadCount reads a number that is not negative.
+func loadCount(r *codec.Reader) int64 {
+	n := r.Int()
+	if n < 0 {
+		r.Fail("%d where a count belongs", n)
+		return 0
+	}
+	return n
+}
