@@ -50,6 +50,9 @@ const (
 // YOf is the scale on which bytes are modelled: ln(bytes + Offset).
 func YOf(bytes int64) float64 { return math.Log(float64(bytes) + Offset) }
 
+// yOfNothing is YOf(0), the logarithm of Offset.
+const yOfNothing = 3 * math.Ln10
+
 // BytesOf is the inverse of YOf, between 0 and MaxInt64.
 func BytesOf(y float64) int64 {
 	if y >= 43.6 { // e^43.67 is MaxInt64

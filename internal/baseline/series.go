@@ -54,6 +54,13 @@ func (s *Series) ActiveAt(ordinal uint32, span time.Duration) float64 {
 	return float64(s.Active * float32(Decay(span, float64(ordinal-s.Next)))) // rounded as SkipTo does
 }
 
+// Worth is how much would be lost with the series at the given window: the decayed number of active windows, each
+// weighted by how many factors of e its bytes are above Offset. An hourly probe of a hundred bytes is worth less than
+// three transfers of a megabyte, and a thousand fresh keys of a hundred bytes less than any of these.
+func (s *Series) Worth(ordinal uint32, span time.Duration) float64 {
+	return s.ActiveAt(ordinal, span) * max(0, float64(s.Mean)-yOfNothing)
+}
+
 // EvenChance is the guess at Series.Activity where nothing else is known.
 const EvenChance = 0.5
 

@@ -89,6 +89,7 @@ func newSpace(fields []flow.Field, keys *keyer, limit int, span time.Duration, t
 		index:   make(map[uint64]uint32),
 		current: newWindow(),
 		next:    newWindow(),
+		missed:  newWindow(),
 	}
 }
 

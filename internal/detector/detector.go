@@ -27,10 +27,12 @@ type Detector struct {
 	lanes    []*lane
 	tallies  tallyPool
 	newest   int64     // newest event time seen, Unix nanoseconds; undefined before begun
-	arrived  time.Time // when the clock last saw a flow arrive
+	arrived  time.Time // when the clock last saw event time move on
 	closeAt  int64     // event time at which the next window of any lane closes
 	begun    bool
+	resumed  bool // by Load, and no time has passed since
 	late     int64
+	missed   int64
 	future   int64
 	findings []Finding
 	reader   *reader   // nil: nobody asks for readings
@@ -70,8 +72,9 @@ func (d *Detector) Observe(flows []flow.Flow, now time.Time, out []Finding) []Fi
 
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.resume(now)
 	horizon := now.Add(d.settings.MaxClockSkew).UnixNano()
-	from := 0
+	begun, newest, from := d.begun, d.newest, 0
 	for i := range flows {
 		switch t := flows[i].Time; {
 		case t > horizon || t < earliest:
@@ -89,7 +92,7 @@ func (d *Detector) Observe(flows []flow.Flow, now time.Time, out []Finding) []Fi
 		}
 	}
 	d.add(flows, sc, from, len(flows))
-	if d.begun {
+	if d.begun != begun || d.newest != newest {
 		d.arrived = now
 	}
 	return d.take(out)
@@ -103,10 +106,19 @@ func (d *Detector) Tick(now time.Time, out []Finding) []Finding {
 	if !d.begun {
 		return out
 	}
+	d.resume(now)
 	if t := d.newest + max(0, now.Sub(d.arrived).Nanoseconds()); t >= d.closeAt {
 		d.advance(t)
 	}
 	return d.take(out)
+}
+
+// resume lets the clock begin anew after a restart: until a record comes, the time without us is no silence. What was
+// sent meanwhile may yet come, in its order and with its own times.
+func (d *Detector) resume(now time.Time) {
+	if d.resumed {
+		d.arrived, d.resumed = now, false
+	}
 }
 
 func (d *Detector) begin(t int64) {
@@ -136,9 +148,10 @@ func (d *Detector) add(flows []flow.Flow, sc *scratch, from, to int) {
 		return
 	}
 	for i, l := range d.lanes {
-		late := l.add(flows, sc, from, to, &d.findings)
+		late, missed := l.add(flows, sc, from, to, &d.findings)
 		if i == 0 {
 			d.late += late
+			d.missed += missed
 		}
 	}
 }
@@ -176,10 +189,13 @@ func (d *Detector) take(out []Finding) []Finding {
 
 // Stats reports what the detector holds and counted.
 type Stats struct {
-	Late          int64          // flows that came after their window had closed and joined the open one
+	Late          int64          // flows that came after their window had closed
+	Missed        int64          // of these, those whose window was missing, judged apart; the others joined the open one
 	Future        int64          // flows from further in the future than the clock skew, or from before 1823, left out
 	WindowsClosed int64          // of all spans
 	Evicted       int64          // entities that made room for others
+	Returned      int64          // entities that came back and were remembered
+	Ghosts        int            // evicted entities that are remembered
 	Overflowed    int64          // flows counted under the overflow entity
 	Entities      map[string]int // by rule, its detail keys included; a detail key that rules share counts for each
 	Keys          int            // entities in all, each counted once
@@ -193,7 +209,7 @@ type Stats struct {
 func (d *Detector) Stats() Stats {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	st := Stats{Late: d.late, Future: d.future, Entities: make(map[string]int), State: Learning}
+	st := Stats{Late: d.late, Missed: d.missed, Future: d.future, Entities: make(map[string]int), State: Learning}
 	if d.begun {
 		st.Newest = time.Unix(0, d.newest).UTC()
 	}
@@ -204,6 +220,8 @@ func (d *Detector) Stats() Stats {
 		st.WindowsClosed += l.closed
 		for _, s := range l.spaces {
 			st.Evicted += s.evicted
+			st.Returned += s.returned
+			st.Ghosts += s.ghosts.count
 			st.Overflowed += s.overflowed
 			st.Keys += len(s.index)
 			for _, o := range s.owners {

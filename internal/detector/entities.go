@@ -1,6 +1,7 @@
 package detector
 
 import (
+	"math"
 	"slices"
 
 	"github.com/otel-exfil/exfil/internal/baseline"
@@ -10,16 +11,25 @@ import (
 // create makes room for a new entity and returns its place. Where there is no room, it returns the overflow
 // entity's place and false.
 func (s *space) create(l *lane, key uint64, f *flow.Flow, sc *scratch, i int) (uint32, bool) {
-	at, ok := s.place(l)
-	if !ok {
-		if at, ok = s.index[overflowHash]; !ok { // once, beyond the limit
-			at = s.grow()
-			s.put(at, overflowHash, "")
-		}
-		return at, false
+	if s.full() {
+		return s.overflow(), false
 	}
 	s.name = appendKey(s.name[:0], s.fields, f)
-	s.put(at, key, string(s.name))
+	name := string(s.name)
+	was, returns := s.recall(name) // before it can make room for whom it evicts
+	at, ok := s.place(l)
+	if !ok {
+		if returns {
+			s.ghosts.put(was, s.limit, l.ordinal, s.span)
+		}
+		return s.overflow(), false
+	}
+	s.put(at, key, name)
+	if returns {
+		e := &s.entities[at]
+		e.Series, e.windows, e.first = was.Series, was.windows, was.first
+		s.returned++
+	}
 	if n := len(s.owners); n > 1 {
 		for j := range s.owners {
 			s.mains[int(at)*n+j] = sc.keys[s.owners[j].main.key][i]
@@ -28,13 +38,32 @@ func (s *space) create(l *lane, key uint64, f *flow.Flow, sc *scratch, i int) (u
 	return at, true
 }
 
+// full says that there is no room: all entities have been looked at, and only a closing window changes what
+// was found.
+func (s *space) full() bool { return len(s.entities) >= s.limit && s.vain >= len(s.entities) }
+
+// overflow is the place of the entity under which those are counted that find no room.
+func (s *space) overflow() uint32 {
+	at, ok := s.index[overflowHash]
+	if !ok { // once, beyond the limit
+		at = s.grow()
+		s.put(at, overflowHash, "")
+	}
+	return at
+}
+
+// recall takes the ghost of an entity out of the table, if it has one.
+func (s *space) recall(name string) (ghost, bool) {
+	if s.ghosts.count == 0 {
+		return ghost{}, false
+	}
+	return s.ghosts.take(s.lastingHash(name))
+}
+
 // place finds room: a new place below the limit, or an evicted entity's.
 func (s *space) place(l *lane) (uint32, bool) {
 	if len(s.entities) < s.limit {
 		return s.grow(), true
-	}
-	if s.vain >= len(s.entities) { // all have been looked at; only a closing window changes that
-		return 0, false
 	}
 	return s.evict(l)
 }
@@ -59,42 +88,64 @@ func (s *space) put(at uint32, key uint64, name string) {
 // neverSeen marks an entity that no open window has predicted yet.
 const neverSeen = -1 << 62
 
-// evict takes the place of the least active of a few entities that are in no open window and not
-// established, going round so that each is looked at in turn.
+// evict takes the place of the entity that is worth least among a few that are in no open window. The few lie all
+// over the space, and the search goes round so that each is looked at in turn.
+//
+// Only the lightest eighth of those looked at, the ones in open windows included, may be evicted. So an eighth of
+// the places is there for newcomers, whatever fills the rest, and the rest is not for them: a flood drives out
+// itself, and next to it no more than what was worth least.
 func (s *space) evict(l *lane) (uint32, bool) {
-	best, least := uint32(noEntity), established
-	for range min(evictionTries, len(s.entities)) {
-		at := s.hand
-		s.hand = (s.hand + 1) % uint32(len(s.entities))
+	n := uint32(len(s.entities))
+	tries := min(evictionTries, n)
+	stride := (n + tries - 1) / tries
+	var worth [evictionTries]float64
+	best, least := uint32(noEntity), math.Inf(1)
+	for i := range tries {
+		at := (s.hand + i*stride) % n
 		e := &s.entities[at]
-		if e.hash == overflowHash || s.isOpen(e.hash) {
-			continue
-		}
-		if active := e.ActiveAt(l.ordinal, s.span); active < least {
-			best, least = at, active
+		worth[i] = e.Worth(l.ordinal, s.span)
+		if worth[i] < least && e.hash != overflowHash && !s.isOpen(e.hash) {
+			best, least = at, worth[i]
 		}
 	}
-	if best == noEntity {
+	s.hand = (s.hand + 1) % n
+	lighter := uint32(0)
+	for _, w := range worth[:tries] {
+		if w < least {
+			lighter++
+		}
+	}
+	if best == noEntity || lighter >= max(1, tries/newcomersShare) {
 		s.vain += evictionTries
 		return 0, false
 	}
 	s.vain = 0
-	e := &s.entities[best]
+	s.bury(l, best)
+	return best, true
+}
+
+// bury lets an entity go, all but its ghost.
+func (s *space) bury(l *lane, at uint32) {
+	e := &s.entities[at]
 	delete(s.index, e.hash)
 	if e.table != noTable {
 		s.rhythmic[e.table] = noEntity
 		s.unused = append(s.unused, e.table)
 	}
+	if e.windows > 0 {
+		s.ghosts.put(ghost{s.lastingHash(e.key), e.Series, e.windows, e.first}, s.limit, l.ordinal, s.span)
+	}
 	s.evicted++
-	return best, true
 }
 
+// isOpen says whether an entity has a sum that refers to its place.
 func (s *space) isOpen(hash uint64) bool {
-	if _, ok := s.current.index.get(hash); ok {
-		return true
+	for _, w := range [...]*window{s.current, s.next, s.missed} {
+		if _, ok := w.index.get(hash); ok {
+			return true
+		}
 	}
-	_, ok := s.next.index.get(hash)
-	return ok
+	return false
 }
 
 // activityOf is how probable it is that the entity with this hash is active in the open window. One that is not there, or has

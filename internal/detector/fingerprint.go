@@ -17,7 +17,7 @@ func (d *Detector) Fingerprint() [sha256.Size]byte {
 	defer d.mu.Unlock()
 	h := sha256.New()
 	for _, l := range d.lanes {
-		fmt.Fprintln(h, l.span, l.bucket, l.ordinal, l.first, l.days, l.alive)
+		fmt.Fprintln(h, l.span, l.bucket, l.ordinal, l.first, l.days, l.alive, l.outage.gaps)
 		for _, s := range l.spaces {
 			s.fingerprint(h)
 		}
@@ -43,10 +43,24 @@ func (s *space) fingerprint(h hash.Hash) {
 		if t := s.table(e); t != nil {
 			_ = binary.Write(h, binary.LittleEndian, t)
 		}
-		for _, w := range []*window{s.current, s.next} {
+		for _, w := range s.windows() {
 			if i, ok := w.index.get(e.hash); ok {
-				fmt.Fprintln(h, w.sums[i].bytes, w.sums[i].flows, w.sums[i].sender != 0, w.outlooks[i].threshold)
+				fmt.Fprintln(h, w.sums[i].bytes, w.sums[i].flows, w.sums[i].sender != 0, w.outlooks[i].threshold, w.outlooks[i].ancient)
 			}
 		}
 	}
+	s.ghosts.fingerprint(h)
+}
+
+func (g *ghosts) fingerprint(h hash.Hash) {
+	var all []string
+	for b := range g.buckets {
+		for i := range g.buckets[b] {
+			if v := &g.buckets[b][i]; v.hash != 0 {
+				all = append(all, fmt.Sprint(v.Series, v.windows, v.first))
+			}
+		}
+	}
+	slices.Sort(all) // hashes differ from detector to detector
+	fmt.Fprintln(h, all)
 }

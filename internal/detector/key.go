@@ -13,18 +13,20 @@ import (
 
 // An entity is found by a 64-bit hash of its key. The seeds are drawn when the detector is made,
 // so that nobody outside can aim at a collision; by chance, a million entities share one hash
-// with a probability of 3·10⁻⁸. Hashes order nothing and are never stored: hashOf makes them anew from names.
+// with a probability of 3·10⁻⁸. These hashes order nothing and are never stored: hashOf makes them anew from names.
 
 // keyer hashes the keys that some rule needs.
 type keyer struct {
-	seed  maphash.Seed
-	salt  [2]uint64
-	keys  [][]flow.Field // each once
-	needs [flow.FieldCount]bool
+	seed maphash.Seed
+	salt [2]uint64
+	// lasting is the salt of the hashes by which ghosts are known, see lastingHash. It is saved.
+	lasting [16]byte
+	keys    [][]flow.Field // each once
+	needs   [flow.FieldCount]bool
 }
 
 func newKeyer(s Settings) *keyer {
-	k := &keyer{seed: maphash.MakeSeed(), salt: [2]uint64{rand.Uint64() | 1, rand.Uint64() | 1}}
+	k := &keyer{seed: maphash.MakeSeed(), salt: [2]uint64{rand.Uint64() | 1, rand.Uint64() | 1}, lasting: newLastingSalt()}
 	for _, w := range s.Watches {
 		for _, key := range append([][]flow.Field{w.By}, w.Details...) {
 			if k.number(key) >= 0 {

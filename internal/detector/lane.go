@@ -25,7 +25,8 @@ type lane struct {
 	bucket  int64  // number of the open window since the epoch
 	ordinal uint32 // how many windows were observed (closed, and not missing) before it
 	slot    baseline.Slot
-	flows   [2]int64 // in the open window and the next
+	flows   [2]int64 // in the open window and the next, in time or nearly so
+	outage  outage
 
 	first  int64 // number of the first window with traffic; math.MinInt64 before it is known
 	ready  int64 // start of the first window that may alert; math.MinInt64 before
@@ -40,6 +41,7 @@ func newLane(s Settings, span time.Duration, keys *keyer, tallies *tallyPool) *l
 		lateness: int64(s.Lateness),
 		warmUp:   int64(s.WarmUp),
 		location: s.Location,
+		outage:   outage{span: int64(span)},
 		spaces:   newSpaces(s, span, keys, tallies),
 		first:    math.MinInt64,
 		ready:    math.MinInt64,
@@ -71,14 +73,6 @@ func (l *lane) slotOf(bucket int64) baseline.Slot {
 func (l *lane) start() int64   { return l.bucket * l.span }
 func (l *lane) end() int64     { return (l.bucket + 1) * l.span }
 func (l *lane) closeAt() int64 { return l.end() + l.lateness }
-
-// startOf is the start of the open window or of the next.
-func (l *lane) startOf(next bool) int64 {
-	if next {
-		return l.end()
-	}
-	return l.start()
-}
 
 // learned is the event time observed before the open window. Missing windows are no part of it: a
 // single record of a clock that stood must not end the warm-up.
@@ -124,28 +118,16 @@ func (l *lane) readyAt() time.Time {
 	return time.Unix(0, (l.bucket+left)*l.span).UTC()
 }
 
-// add sums flows[from:to] and returns how many came late.
-func (l *lane) add(flows []flow.Flow, sc *scratch, from, to int, found *[]Finding) (late int64) {
-	start, end := l.start(), l.end()
-	for _, m := range sc.masses[from:to] {
-		switch {
-		case m.bytes == 0:
-		case m.time >= end:
-			l.flows[1]++
-		default:
-			l.flows[0]++
-			if m.time < start {
-				late++
-			}
-		}
-	}
+// add sums flows[from:to] and returns how many came late, and of these how many were of missing windows.
+func (l *lane) add(flows []flow.Flow, sc *scratch, from, to int, found *[]Finding) (late, missed int64) {
+	late, missed = l.count(sc.masses[from:to])
 	if l.first == math.MinInt64 && l.flows[0] > 0 {
 		l.first = l.bucket
 	}
 	for _, s := range l.spaces {
-		s.add(l, flows, sc, from, to, end, found)
+		s.add(l, flows, sc, from, to, found)
 	}
-	return late
+	return late, missed
 }
 
 // closeUntil closes every window that event time t, less the lateness, is past.
@@ -162,29 +144,37 @@ func (l *lane) closeUntil(t int64, found []Finding) []Finding {
 
 // close ends the open window: every entity is judged, then learned from.
 func (l *lane) close(found []Finding) []Finding {
-	active := l.flows[0] > 0
 	if l.first != math.MinInt64 {
-		observed := l.alive.pass(l.slot, active)
 		l.closed++
-		if observed {
-			if l.reader != nil {
-				l.reader.read(l)
-			}
-			endsDay := l.endsDay()
-			for _, s := range l.spaces {
-				found = s.close(l, endsDay, found)
-			}
-			l.ordinal++
+		if l.alive.pass(l.slot, l.flows[0] > 0) {
+			found = l.learn(found)
+		} else {
+			l.miss(l.bucket, l.bucket+1)
 		}
 	}
+	l.restMissed()
 	l.flows[0], l.flows[1] = l.flows[1], 0
 	for _, s := range l.spaces {
+		s.discard() // ancient records may have come to a missing window
 		s.current, s.next = s.next, s.current
 	}
 	l.enter(l.bucket + 1)
 	if l.first == math.MinInt64 && l.flows[0] > 0 {
 		l.first = l.bucket
 	}
+	return found
+}
+
+// learn judges the open window and learns from it.
+func (l *lane) learn(found []Finding) []Finding {
+	if l.reader != nil {
+		l.reader.read(l)
+	}
+	endsDay := l.endsDay()
+	for _, s := range l.spaces {
+		found = s.close(l, endsDay, found)
+	}
+	l.ordinal++
 	return found
 }
 
@@ -209,7 +199,11 @@ func (l *lane) skip(bucket int64) {
 		}
 	}
 	if l.bucket < bucket {
+		if l.first != math.MinInt64 {
+			l.miss(l.bucket, bucket)
+		}
 		l.enter(bucket)
+		l.restMissed()
 	}
 }
 
@@ -218,6 +212,7 @@ func (l *lane) open(found []Finding) []Finding {
 	for _, s := range l.spaces {
 		found = s.open(l, found)
 	}
+	l.expectMissed()
 	return found
 }
 

@@ -51,7 +51,7 @@ func (ld *Loader) Visit(name string, data []byte) error {
 	defer ld.d.mu.Unlock()
 	var space, page int
 	kind := name
-	for _, k := range [...]string{spacePrefix, entitiesPrefix, sumsPrefix[0], sumsPrefix[1]} {
+	for _, k := range [...]string{spacePrefix, entitiesPrefix, sumsPrefix[0], sumsPrefix[1], sumsPrefix[2], ghostsPrefix} {
 		if rest, ok := strings.CutPrefix(name, k); ok {
 			numbers := strings.SplitN(rest, "/", 2)
 			space, _ = strconv.Atoi(numbers[0]) // 0 where it is no number: whatever is wrong with it will be found
@@ -69,9 +69,13 @@ func (ld *Loader) Visit(name string, data []byte) error {
 	case entitiesPrefix:
 		return ld.entities(r, space, page)
 	case sumsPrefix[0]:
-		return ld.sums(r, space, false)
+		return ld.sums(r, space, 0)
 	case sumsPrefix[1]:
-		return ld.sums(r, space, true)
+		return ld.sums(r, space, 1)
+	case sumsPrefix[2]:
+		return ld.sums(r, space, 2)
+	case ghostsPrefix:
+		return ld.ghosts(r, space)
 	}
 	return nil // of a later version, which says nothing that could be used
 }
@@ -124,7 +128,9 @@ func (ld *Loader) head(r *codec.Reader) error {
 		s.heir = l
 		l.ordinal, l.flows, l.first, l.ready = s.ordinal, s.flows, s.first, s.ready
 		l.alive, l.closed, l.days = s.alive, s.closed, s.days
+		l.outage = s.outage
 		l.enter(s.bucket)
+		l.countMissing()
 	}
 	return nil
 }
@@ -233,7 +239,7 @@ func (ld *Loader) space(r *codec.Reader, number int) error {
 	*saved.model = model
 	saved.hand, saved.vain = head.hand, head.vain
 	s := saved.space
-	s.evicted, s.overflowed = head.evicted, head.overflowed
+	s.evicted, s.returned, s.overflowed = head.evicted, head.returned, head.overflowed
 	s.since, s.sinceFirst = head.since, head.sinceFirst
 	ld.spaces[number] = saved
 	return nil
@@ -254,7 +260,7 @@ func (s *savedSpace) loadHead(r *codec.Reader, head *space) {
 	}
 	s.entities = int(loadBelow(r, placeMask))
 	head.hand, head.vain = uint32(loadBelow(r, placeMask)), int(loadBelow(r, math.MaxInt32))
-	head.evicted, head.overflowed = loadBytes(r), loadBytes(r)
+	head.evicted, head.returned, head.overflowed = loadBytes(r), loadBytes(r), loadBytes(r)
 	head.since, head.sinceFirst = uint32(loadBelow(r, math.MaxUint32)), loadInstant(r)
 }
 
@@ -349,17 +355,37 @@ func (s *space) adopt(e *savedEntity) uint32 {
 	return at
 }
 
-// sums takes over a page of sums of the open window or of the next.
-func (ld *Loader) sums(r *codec.Reader, number int, next bool) error {
+// ghosts takes over a page of ghosts.
+func (ld *Loader) ghosts(r *codec.Reader, number int) error {
+	saved, l := ld.at(number), ld.laneOf(number)
+	if saved == nil || l == nil {
+		return nil
+	}
+	var ghosts []ghost
+	for r.More() {
+		g := ghost{hash: r.Fixed(), Series: baseline.LoadSeries(r), windows: uint32(loadBelow(r, 1<<32)), first: loadInstant(r)}
+		if g.hash == 0 || len(ghosts) == ghostPage*ghostWays {
+			r.Fail("a ghost without a hash, or more than %d in a page", ghostPage*ghostWays)
+		}
+		ghosts = append(ghosts, g)
+	}
+	if err := r.End(); err != nil {
+		return err
+	}
+	for i := range ghosts {
+		saved.space.ghosts.put(ghosts[i], saved.limit, l.ordinal, saved.span)
+	}
+	return nil
+}
+
+// sums takes over a page of sums of a window.
+func (ld *Loader) sums(r *codec.Reader, number, window int) error {
 	saved, l := ld.at(number), ld.laneOf(number)
 	if saved == nil || l == nil {
 		return nil
 	}
 	ld.seal()
-	w := saved.current
-	if next {
-		w = saved.next
-	}
+	w := saved.windows()[window]
 	var senders *savedSpace
 	if from := saved.sendersSpace(l); from != nil {
 		senders = ld.heirOf(from)
@@ -388,10 +414,10 @@ func (s *savedSpace) loadSums(r *codec.Reader, w *window, senders *savedSpace) (
 		u.entity, u.homeless = at, !ok
 		u.bytes, u.flows, u.since = loadBytes(r), uint32(loadBelow(r, 1<<32)), uint32(loadBelow(r, 1<<32))
 		u.sender = loadSender(r, senders)
-		if w == s.current {
+		if w != s.next {
 			u.prediction = baseline.LoadPrediction(r)
 			u.loadOwner(r, s)
-			u.found, u.score = r.Bool(), r.Float32()
+			u.found, u.score, u.ancient = r.Bool(), r.Float32(), loadBytes(r)
 		}
 		if r.Bool() {
 			scratch := &tally{}
@@ -459,16 +485,13 @@ func (s *space) admit(l *lane, w *window, u *savedSum) {
 	o.threshold = math.MaxInt64
 	if w == s.next {
 		sum.attention = s.leastFloor() / tallyFrom
+		if o.tally != nil {
+			sum.attention = 0
+		}
 	} else {
 		if u.ownerless {
 			o.owner = s.rarest(l, o.entity)
 		}
 		sum.attention = s.expect(l, o)
-	}
-	switch {
-	case o.tally != nil:
-		sum.attention = 0
-	case o.found:
-		sum.attention = math.MaxInt64
 	}
 }

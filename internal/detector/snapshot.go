@@ -41,9 +41,10 @@ type stretch struct {
 	number int    // of the space
 	lane   *lane
 	space  *space
-	window *window // nil: entities
-	next   bool    // the window is the one after the open one
-	dirty  []bool  // pages of entities that have changed since the snapshot before
+	window *window // nil: entities, or ghosts
+	ghosts bool
+	next   bool   // the window is the one after the open one
+	dirty  []bool // pages of entities or ghosts that have changed since the snapshot before
 	page   int
 }
 
@@ -132,10 +133,13 @@ func (n *Snapshot) freeze(l *lane, s *space, number int) {
 	s.frozen = &frozen[entity]{n: uint32(len(s.entities))}
 	n.left = append(n.left, stretch{prefix: entitiesPrefix, number: number, lane: l, space: s, dirty: slices.Clone(s.dirty)})
 	clear(s.dirty)
-	for i, win := range []*window{s.current, s.next} {
+	for i, win := range s.windows() {
 		win.frozen = &frozen[keptSum]{n: uint32(len(win.sums))}
 		n.left = append(n.left, stretch{prefix: sumsPrefix[i], number: number, lane: l, space: s, window: win, next: i == 1})
 	}
+	s.ghosts.frozen = &frozen[ghostBucket]{n: uint32(len(s.ghosts.buckets))}
+	n.left = append(n.left, stretch{prefix: ghostsPrefix, number: number, lane: l, space: s, ghosts: true, dirty: slices.Clone(s.ghosts.dirty)})
+	clear(s.ghosts.dirty)
 }
 
 // Next writes one shard into w, after what is in it, and returns its name; false: there is none left. Unchanged
@@ -157,9 +161,12 @@ func (n *Snapshot) write(w *codec.Writer) (name string, unchanged, ok bool) {
 	for len(n.left) > 0 {
 		s := &n.left[0]
 		name = pageShard(s.prefix, s.number, s.page)
-		if s.window == nil {
+		switch {
+		case s.ghosts:
+			unchanged, ok = s.writeGhosts(w)
+		case s.window == nil:
 			unchanged, ok = s.writeEntities(w)
-		} else {
+		default:
 			ok = s.writeSums(w)
 		}
 		if ok {
@@ -195,9 +202,14 @@ func (n *Snapshot) Release(kept bool) {
 	n.written, n.left, n.d.snapshot = nil, nil, nil
 	for _, l := range n.d.lanes {
 		for _, s := range l.spaces {
-			s.frozen, s.current.frozen, s.next.frozen = nil, nil, nil
-			for i := range s.dirty {
-				s.dirty[i] = s.dirty[i] || !kept // those that changed meanwhile are
+			s.frozen, s.ghosts.frozen = nil, nil
+			for _, win := range s.windows() {
+				win.frozen = nil
+			}
+			for _, dirty := range [...][]bool{s.dirty, s.ghosts.dirty} {
+				for i := range dirty {
+					dirty[i] = dirty[i] || !kept // those that changed meanwhile are
+				}
 			}
 		}
 	}
@@ -218,6 +230,31 @@ func (t *stretch) writeEntities(w *codec.Writer) (unchanged, ok bool) {
 	for at := from; at < f.done; at++ {
 		e := f.take(at, s.entities[at])
 		s.saveEntity(w, t.lane, &e)
+	}
+	return false, true
+}
+
+// writeGhosts writes a page of ghosts.
+func (t *stretch) writeGhosts(w *codec.Writer) (unchanged, ok bool) {
+	f := t.space.ghosts.frozen
+	if f.done >= f.n {
+		return false, false
+	}
+	from := f.done
+	f.done = min(f.n, from+ghostPage)
+	if !t.dirty[t.page] {
+		return true, true
+	}
+	for b := from; b < f.done; b++ {
+		bucket := f.take(b, t.space.ghosts.buckets[b])
+		for i := range bucket {
+			if g := &bucket[i]; g.hash != 0 {
+				w.Fixed(g.hash)
+				g.Save(w)
+				w.Uint(uint64(g.windows))
+				w.Int(g.first)
+			}
+		}
 	}
 	return false, true
 }

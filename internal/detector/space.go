@@ -34,6 +34,8 @@ type space struct {
 	unused   []uint32 // free tables
 
 	current, next *window
+	missed        *window // sums of the lane's missing windows, see outage
+	ghosts        ghosts
 
 	dirty  []bool          // by page of entities: changed since the last snapshot
 	frozen *frozen[entity] // nil: no snapshot is being written
@@ -43,8 +45,8 @@ type space struct {
 	since      uint32
 	sinceFirst int64 // math.MinInt64: it is as old as its lane
 
-	evicted, overflowed int64
-	name                []byte // scratch
+	evicted, returned, overflowed int64
+	name, salted                  []byte // scratch
 }
 
 // owner is a rule on whose behalf a space is watched.
@@ -93,6 +95,7 @@ type outlook struct {
 	owner      uint8
 	found      bool
 	score      float32 // at which it was found
+	ancient    int64   // bytes of the sum that teach nothing, see lane.isAncient
 	tally      *tally
 }
 
@@ -102,10 +105,10 @@ const (
 
 	// Contributors are counted from this part of the threshold on.
 	tallyFrom = 16
-	// An entity that was active in more windows than this (decayed) is never evicted.
-	established = 2.0
 	// How many entities are looked at to find one to evict.
 	evictionTries = 32
+	// One of so many entities may be evicted, the lightest ones.
+	newcomersShare = 8
 	// hash of the entity under which those that find no room are counted. Hashes of keys are odd, and
 	// in all of them the highest bit is set.
 	overflowHash = 1 << 63
@@ -123,8 +126,9 @@ func (w *window) reset() {
 	w.sums, w.outlooks = w.sums[:0], w.outlooks[:0]
 }
 
-// add sums those of flows[from:to] that have the key. end is the open window's.
-func (s *space) add(l *lane, flows []flow.Flow, sc *scratch, from, to int, end int64, found *[]Finding) {
+// add sums those of flows[from:to] that have the key.
+func (s *space) add(l *lane, flows []flow.Flow, sc *scratch, from, to int, found *[]Finding) {
+	start, end := l.start(), l.end()
 	keys, masses := sc.keys[s.key][:to], sc.masses[:to]
 	senders := keys
 	if s.senders >= 0 {
@@ -138,6 +142,8 @@ func (s *space) add(l *lane, flows []flow.Flow, sc *scratch, from, to int, end i
 		w := s.current
 		if m.time >= end {
 			w = s.next
+		} else if m.time < start && l.outage.holds(m.time) {
+			w = s.missed
 		}
 		at, ok := w.index.get(key)
 		if !ok {
@@ -149,6 +155,9 @@ func (s *space) add(l *lane, flows []flow.Flow, sc *scratch, from, to int, end i
 		u := &w.sums[at]
 		u.bytes = addBytes(u.bytes, m.bytes)
 		u.flows++
+		if m.time < start && w == s.current && l.isAncient(m.time) {
+			w.outlooks[at].ancient = addBytes(w.outlooks[at].ancient, m.bytes)
+		}
 		if u.sender != senders[i] {
 			u.sender = 0
 		}
@@ -179,16 +188,31 @@ func (s *space) enter(l *lane, w *window, key uint64, f *flow.Flow, sc *scratch,
 		}
 	}
 	at := uint32(len(w.sums))
-	since := max(0, f.Time-l.startOf(w == s.next)) / int64(time.Second)
+	from, _ := s.bounds(l, w)
+	since := max(0, f.Time-from) / int64(time.Second)
 	w.sums = append(w.sums, sum{since: uint32(since), sender: sc.sender(s, i)})
 	w.outlooks = append(w.outlooks, outlook{entity: e})
 	s.list(w, key, at)
-	if w == s.next {
+	switch w {
+	case s.next:
 		w.outlooks[at].threshold, w.sums[at].attention = math.MaxInt64, s.leastFloor()/tallyFrom
-	} else {
+	case s.missed:
+		w.sums[at].attention = s.predictMissed(l, &w.outlooks[at])
+	default:
 		w.sums[at].attention = s.predict(l, &w.outlooks[at])
 	}
 	return at
+}
+
+// bounds are the start and the end of a window of the space.
+func (s *space) bounds(l *lane, w *window) (start, end int64) {
+	switch {
+	case w == s.next:
+		return l.end(), l.end() + l.span
+	case w == s.missed && l.outage.known():
+		return l.outage.bounds()
+	}
+	return l.start(), l.end()
 }
 
 // list makes the sum at a place found by its key.
@@ -213,16 +237,22 @@ func (s *space) leastFloor() int64 {
 // predict freezes what is expected of an entity in the open window, and returns the bytes from which
 // its records need attention.
 func (s *space) predict(l *lane, o *outlook) (attention int64) {
-	s.touch(o.entity)
-	e := &s.entities[o.entity]
+	e := s.meet(l, o.entity)
+	o.prediction = s.model.Predict(&e.Series, s.table(e), l.slot, s.activity(l, o.entity))
+	o.owner = s.rarest(l, o.entity)
+	return s.expect(l, o)
+}
+
+// meet brings an entity to the open window.
+func (s *space) meet(l *lane, at uint32) *entity {
+	s.touch(at)
+	e := &s.entities[at]
 	if e.windows == 0 && e.first != l.bucket {
 		e.first = l.bucket
 		e.Begin(l.ordinal, l.ordinal-s.since)
 	}
 	e.SkipTo(l.ordinal, s.span)
-	o.prediction = s.model.Predict(&e.Series, s.table(e), l.slot, s.activity(l, o.entity))
-	o.owner = s.rarest(l, o.entity)
-	return s.expect(l, o)
+	return e
 }
 
 // expect solves the bytes at which what was predicted is found, and returns those from which records need attention.
@@ -233,8 +263,16 @@ func (s *space) expect(l *lane, o *outlook) (attention int64) {
 		w := &s.owners[o.owner]
 		o.threshold = s.model.Threshold(o.prediction, w.falseAlarms, w.floor)
 	}
-	if o.tally != nil {
+	return o.attention()
+}
+
+// attention is the number of bytes from which records need more than adding.
+func (o *outlook) attention() int64 {
+	switch {
+	case o.tally != nil:
 		return 0
+	case o.found:
+		return math.MaxInt64
 	}
 	return o.threshold / tallyFrom
 }
@@ -296,7 +334,7 @@ func (s *space) attend(l *lane, w *window, at uint32, f *flow.Flow, tuple uint64
 			if crosses {              // the record that crosses can be named all the same
 				u.attention = math.MaxInt64
 				o.tally = s.tallies.spare(tuple, f)
-				*found = append(*found, s.find(l, u, o, max(f.Time, l.start())))
+				*found = append(*found, s.find(l, w, at, max(f.Time, l.start())))
 				o.tally = nil
 			}
 			return
@@ -306,30 +344,33 @@ func (s *space) attend(l *lane, w *window, at uint32, f *flow.Flow, tuple uint64
 	o.tally.add(tuple, f)
 	if crosses {
 		// A record that came late decides in the window that it joined.
-		*found = append(*found, s.find(l, u, o, max(f.Time, l.start())))
+		*found = append(*found, s.find(l, w, at, max(f.Time, l.start())))
 	}
 }
 
-// find makes the finding of a sum that has just been seen to reach its threshold.
-func (s *space) find(l *lane, u *sum, o *outlook, at int64) Finding {
-	w := &s.owners[o.owner]
-	v := s.model.Judge(o.prediction, u.bytes)
+// find makes the finding of a window's sum that has just been seen to reach its threshold.
+func (s *space) find(l *lane, w *window, place uint32, at int64) Finding {
+	o := &w.outlooks[place]
+	by := &s.owners[o.owner]
+	v := s.model.Judge(o.prediction, w.sums[place].bytes)
 	// The threshold was solved in bytes; the score at it may come out a rounding error lower.
-	score := max(baseline.Score(v.FalseAlarms, w.budget), w.threshold)
+	score := max(baseline.Score(v.FalseAlarms, by.budget), by.threshold)
 	o.found, o.score = true, float32(score)
-	return s.finding(l, u, o, v, score, Crossing, at)
+	return s.finding(l, w, place, v, score, Crossing, at)
 }
 
-func (s *space) finding(l *lane, u *sum, o *outlook, v baseline.Verdict, score float64, phase Phase, at int64) Finding {
+func (s *space) finding(l *lane, in *window, place uint32, v baseline.Verdict, score float64, phase Phase, at int64) Finding {
+	u, o := &in.sums[place], &in.outlooks[place]
 	w, e, p := &s.owners[o.owner], &s.entities[o.entity], o.prediction
+	start, end := s.bounds(l, in)
 	f := Finding{
 		Rule: w.rule, Fields: w.by,
 		Phase:       phase,
 		Time:        time.Unix(0, at).UTC(),
-		WindowStart: time.Unix(0, l.start()).UTC(),
-		WindowEnd:   time.Unix(0, l.end()).UTC(),
+		WindowStart: time.Unix(0, start).UTC(),
+		WindowEnd:   time.Unix(0, end).UTC(),
 		Span:        s.span,
-		First:       time.Unix(0, l.start()).UTC().Add(time.Duration(u.since) * time.Second),
+		First:       time.Unix(0, start).UTC().Add(time.Duration(u.since) * time.Second),
 		Score:       score,
 		FalseAlarms: v.FalseAlarms,
 		Probability: v.Probability,
@@ -376,7 +417,7 @@ func (s *space) open(l *lane, found []Finding) []Finding {
 		u, o := &s.current.sums[i], &s.current.outlooks[i]
 		u.attention = s.predict(l, o)
 		if u.bytes >= o.threshold {
-			found = append(found, s.find(l, u, o, at))
+			found = append(found, s.find(l, s.current, uint32(i), at))
 		}
 	}
 	return found
@@ -396,21 +437,20 @@ func (s *space) close(l *lane, endsDay bool, found []Finding) []Finding {
 		switch {
 		case o.found:
 			if score := baseline.Score(v.FalseAlarms, w.budget); score >= float64(o.score)+updatePoints {
-				found = append(found, s.finding(l, u, o, v, score, Closing, l.end()))
+				found = append(found, s.finding(l, s.current, uint32(i), v, score, Closing, l.end()))
 			}
 		case s.less.JudgesLate() && s.warm(l, e) && u.bytes >= w.floor && v.FalseAlarms <= w.falseAlarms:
-			found = append(found, s.find(l, u, o, l.end()))
+			found = append(found, s.find(l, s.current, uint32(i), l.end()))
 		}
 		switch {
 		case s.less.LearnsFirst:
-		case s.onProbation(l, u, o, w.floor) && !v.Ordinary(w.budget):
-			s.model.Withhold(&e.Series, o.prediction)
-			e.windows++
+		case o.ancient > 0:
+			if rest := *u; rest.bytes > o.ancient {
+				rest.bytes -= o.ancient
+				s.teach(l, &rest, o, s.model.Judge(o.prediction, rest.bytes))
+			}
 		default:
-			s.learn(l, u, o, v.Ordinary(w.budget))
-		}
-		if o.tally != nil {
-			s.tallies.put(o.tally)
+			s.teach(l, u, o, v)
 		}
 	}
 	for t, at := range s.rhythmic {
@@ -420,9 +460,34 @@ func (s *space) close(l *lane, endsDay bool, found []Finding) []Finding {
 		}
 	}
 	s.model.EndWindow(l.slot, endsDay)
-	s.current.reset()
+	s.discard()
 	s.vain = 0
 	return found
+}
+
+// discard lets the sums of the open window go.
+func (s *space) discard() {
+	if len(s.current.sums) == 0 {
+		return
+	}
+	for i := range s.current.outlooks {
+		if t := s.current.outlooks[i].tally; t != nil {
+			s.tallies.put(t)
+		}
+	}
+	s.current.reset()
+}
+
+// teach teaches an entity a window that was judged so, or withholds it.
+func (s *space) teach(l *lane, u *sum, o *outlook, v baseline.Verdict) {
+	by := &s.owners[o.owner]
+	if ordinary := v.Ordinary(by.budget); ordinary || !s.onProbation(l, u, o, by.floor) {
+		s.learn(l, u, o, ordinary)
+		return
+	}
+	e := &s.entities[o.entity]
+	s.model.Withhold(&e.Series, o.prediction)
+	e.windows++
 }
 
 // probation is how long a key that one sender took up has to be unusual before it is usual.

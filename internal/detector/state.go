@@ -19,8 +19,8 @@ import (
 // stateVersion is that of all shards. A later one that means something else by the same bytes must raise it.
 const stateVersion = 1
 
-// Names of shards: the detector with its lanes; each space; its entities and the sums of its
-// open window and of the next, page by page. In their order each needs only what comes before.
+// Names of shards: the detector with its lanes; each space; its entities, the sums of its
+// open window, of the next and of the missed ones, and its ghosts, page by page. In their order each needs only what comes before.
 const (
 	shardPrefix    = "detector/"
 	detectorShard  = shardPrefix + "0"
@@ -28,7 +28,15 @@ const (
 	entitiesPrefix = shardPrefix + "2/"
 )
 
-var sumsPrefix = [2]string{shardPrefix + "3/", shardPrefix + "4/"}
+// sumsPrefix are those of a space's windows, in the order of space.windows.
+var sumsPrefix = [windowsOfSpace]string{shardPrefix + "3/", shardPrefix + "4/", shardPrefix + "5/"}
+
+const ghostsPrefix = shardPrefix + "6/"
+
+// windowsOfSpace is how many windows a space has.
+const windowsOfSpace = 3
+
+func (s *space) windows() [windowsOfSpace]*window { return [...]*window{s.current, s.next, s.missed} }
 
 func spaceShard(space int) string { return fmt.Sprintf("%s%05d", spacePrefix, space) }
 
@@ -43,7 +51,11 @@ func (d *Detector) save(w *codec.Writer) {
 	w.Int(d.newest)
 	w.Time(d.arrived)
 	w.Int(d.late)
+	w.Int(d.missed)
 	w.Int(d.future)
+	for _, b := range d.keyer.lasting {
+		w.Uint(uint64(b))
+	}
 	w.Uint(uint64(len(d.lanes)))
 	for _, l := range d.lanes {
 		l.save(w)
@@ -62,6 +74,7 @@ func (l *lane) save(w *codec.Writer) {
 	(*baseline.Table)(&l.alive).Save(w)
 	w.Int(l.closed)
 	w.Int(l.days)
+	l.outage.save(w)
 }
 
 // save writes what identifies a space and what its entities share.
@@ -80,6 +93,7 @@ func (s *space) save(w *codec.Writer) {
 	w.Uint(uint64(s.hand))
 	w.Uint(uint64(s.vain))
 	w.Int(s.evicted)
+	w.Int(s.returned)
 	w.Int(s.overflowed)
 	w.Uint(uint64(s.since))
 	w.Int(s.sinceFirst)
@@ -132,6 +146,7 @@ func (s *space) saveSum(w *codec.Writer, l *lane, k *keptSum, next bool) {
 		w.Uint(uint64(k.owner))
 		w.Bool(k.found)
 		w.Float32(k.score)
+		w.Int(k.ancient)
 	}
 	w.Bool(k.tally != nil)
 	if k.tally != nil {
@@ -276,14 +291,19 @@ func (d *Detector) restore(r *codec.Reader) (lanes []*savedLane) {
 		return nil
 	}
 	begun, newest, arrived := r.Bool(), loadInstant(r), r.Time()
-	late, future := loadBytes(r), loadBytes(r)
+	late, missed, future := loadBytes(r), loadBytes(r), loadBytes(r)
+	lasting := d.keyer.lasting
+	for i := range lasting {
+		lasting[i] = byte(loadBelow(r, 1<<8))
+	}
 	for range r.Count(1) {
 		lanes = append(lanes, loadLane(r))
 	}
 	if r.End() != nil {
 		return nil
 	}
-	d.begun, d.newest, d.arrived, d.late, d.future = begun, newest, arrived, late, future
+	d.begun, d.newest, d.arrived, d.resumed = begun, newest, arrived, true
+	d.late, d.missed, d.future, d.keyer.lasting = late, missed, future, lasting
 	return lanes
 }
 
@@ -311,5 +331,6 @@ func loadLane(r *codec.Reader) *savedLane {
 	if limit := -earliest / s.span; s.bucket > limit || s.bucket < -limit {
 		r.Fail("window %d of %s is beyond what can be counted", s.bucket, time.Duration(s.span))
 	}
+	s.outage.load(r, &s.lane)
 	return s
 }
