@@ -1,9 +1,7 @@
 package observer
 
 import (
-	"errors"
 	"fmt"
-	"iter"
 
 	"github.com/otel-exfil/exfil/internal/codec"
 )
@@ -103,32 +101,20 @@ func (n *totalsSnapshot) write(w *codec.Writer) {
 	}
 }
 
-// load replaces what is remembered by what the pages of a snapshot say, in their order. With the error, which wraps
-// codec.ErrMalformed, what could be read is there nevertheless: a page that cannot be read loses what it holds and
-// nothing else. Of more series than are remembered the newest stay.
-func (t *totals) load(pages iter.Seq[[]byte]) error {
-	l := totalsLoader{totals: newTotals(2 * t.limit)}
-	var errs []error
-	for page := range pages {
-		if err := l.page(page); err != nil {
-			errs = append(errs, fmt.Errorf("running totals: %w", err))
-		}
-	}
-	if l.turns > 0 || l.generation > 0 {
-		l.turn(l.turns + 1)
-	}
-	l.totals.turns = l.turns
-	*t = *l.totals
-	return errors.Join(errs...)
-}
-
-// totalsLoader restores running totals by letting happen again what has happened.
+// A totalsLoader makes the running totals that the pages of a snapshot tell of, in their order, by letting happen
+// again what has happened. A page that cannot be read loses what it holds and nothing else. Of more series than are
+// remembered the newest stay.
 type totalsLoader struct {
 	totals     *totals
 	generation uint64 // that is the young one
 	turns      uint64 // as of the newest page
+	read       bool   // a page was
 }
 
+// newTotalsLoader returns a loader that has met no page.
+func newTotalsLoader(limit int) *totalsLoader { return &totalsLoader{totals: newTotals(limit)} }
+
+// page takes the next page of a snapshot. An error, which wraps codec.ErrMalformed, says that it is lost.
 func (l *totalsLoader) page(data []byte) error {
 	r := codec.NewReader(data)
 	if version := r.Uint(); version != totalsVersion {
@@ -146,14 +132,23 @@ func (l *totalsLoader) page(data []byte) error {
 		entries = append(entries, e)
 	}
 	if err := r.End(); err != nil {
-		return err
+		return fmt.Errorf("running totals: %w", err)
 	}
 	l.turn(generation)
-	l.totals.born, l.turns = born, turns
+	l.totals.born, l.turns, l.read = born, turns, true
 	for i := range entries {
 		*l.totals.find(entries[i].id) = entries[i].series
 	}
 	return nil
+}
+
+// end returns the running totals, when all pages there are have been met; without any they are new.
+func (l *totalsLoader) end() *totals {
+	if l.read {
+		l.turn(l.turns + 1)
+		l.totals.turns = l.turns
+	}
+	return l.totals
 }
 
 // turn makes the young generation the one of a number. Of those between, which nothing is said of, two forget all.

@@ -27,10 +27,21 @@ func totalsPages(t *totals, meanwhile func()) [][]byte {
 	}
 }
 
+// loadTotals reads pages; the error is that of the last one that cannot be read.
+func loadTotals(limit int, pages ...[]byte) (t *totals, err error) {
+	l := newTotalsLoader(limit)
+	for _, page := range pages {
+		if lost := l.page(page); lost != nil {
+			err = lost
+		}
+	}
+	return l.end(), err
+}
+
 func reloaded(t testing.TB, from *totals, limit int, meanwhile func()) *totals {
 	t.Helper()
-	next := newTotals(limit)
-	require.NoError(t, next.load(slices.Values(totalsPages(from, meanwhile))))
+	next, err := loadTotals(limit, totalsPages(from, meanwhile)...)
+	require.NoError(t, err)
 	return next
 }
 
@@ -151,18 +162,19 @@ func TestAPageOfRunningTotalsThatIsLostLosesNoOther(t *testing.T) {
 		for _, damaged := range [][]byte{nil, {2}, pages[lost][:len(pages[lost])-1]} {
 			some := slices.Clone(pages)
 			some[lost] = damaged
-			loaded := newTotals(1 << 19)
-			require.ErrorIs(t, loaded.load(slices.Values(some)), codec.ErrMalformed)
+			loaded, err := loadTotals(1<<19, some...)
+			require.ErrorIs(t, err, codec.ErrMalformed)
 			assert.GreaterOrEqual(t, loaded.size(), 20_000-pageSeries)
 			assert.Less(t, loaded.size(), 20_000)
 		}
 	}
-	fresh := newTotals(10)
-	require.NoError(t, fresh.load(slices.Values([][]byte{})))
+	fresh, err := loadTotals(10)
+	require.NoError(t, err)
 	assert.Equal(t, newTotals(10), fresh)
 	var w codec.Writer
 	w.Uint(3)
-	require.ErrorContains(t, fresh.load(slices.Values([][]byte{w.Data})), "version 3; version 1 can be read")
+	fresh, err = loadTotals(10, w.Data)
+	require.ErrorContains(t, err, "version 3; version 1 can be read")
 	assert.Equal(t, newTotals(10), fresh)
 }
 
@@ -173,8 +185,7 @@ func FuzzLoadTotals(f *testing.F) {
 	pages := totalsPages(totals, func() {})
 	f.Add(pages[0], pages[1])
 	f.Fuzz(func(t *testing.T, a, b []byte) {
-		totals := newTotals(20)
-		_ = totals.load(slices.Values([][]byte{a, b})) // what could be read must be sound
+		totals, _ := loadTotals(20, a, b) // what could be read must be sound
 		connections(rand.New(rand.NewPCG(1, 1)), totals, 100)
 		if totals.size() > 20 {
 			t.Fatalf("%d series remembered", totals.size())
