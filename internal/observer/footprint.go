@@ -47,7 +47,7 @@ const (
 	mainBytes    = 8  // the hash of an entity's key in another space
 
 	tallies      = 4096
-	tallyBytes   = 5400 // with 32 kinds of flow; their names are shared by the keys of a flow
+	tallyBytes   = 6300 // with 32 kinds of flow and their names, which the keys of a flow share
 	streamBytes  = 48   // of a cumulative counter
 	deltaBytes   = 72   // of a delta counter
 	groupBytes   = 56   // of the counters of one sender
