@@ -24,8 +24,8 @@ func (p *logsProcessor) Capabilities() consumer.Capabilities {
 }
 
 // Start opens the databases and starts the clock, if no other instance has.
-func (p *logsProcessor) Start(ctx context.Context, _ component.Host) error {
-	return p.instance.Start(ctx)
+func (p *logsProcessor) Start(ctx context.Context, host component.Host) error {
+	return p.instance.Start(ctx, host)
 }
 
 // ConsumeLogs hands ld on and, once it was accepted, observes it. Alerts leave as a batch of

@@ -28,8 +28,8 @@ func (p *metricsProcessor) Capabilities() consumer.Capabilities {
 
 // Start opens the databases and starts the clock, if no other instance has. It fails with
 // engine.ErrNoOutlet where no logs pipeline has the processor.
-func (p *metricsProcessor) Start(ctx context.Context, _ component.Host) error {
-	err := p.instance.Start(ctx)
+func (p *metricsProcessor) Start(ctx context.Context, host component.Host) error {
+	err := p.instance.Start(ctx, host)
 	if errors.Is(err, engine.ErrNoOutlet) {
 		return fmt.Errorf("processor %q in a metrics pipeline: %w; add %[1]q to a logs pipeline, too, or use the connector \"exfil\" instead", p.id, err)
 	}

@@ -44,8 +44,10 @@ type Config struct {
 
 	// PassThrough says whether records go on to the next consumer; if not, only alerts leave.
 	PassThrough bool `mapstructure:"pass_through"`
-	// Storage names the extension that keeps state over a restart. Not available yet.
+	// Storage names the extension that keeps what is learned over a restart; nil: it is lost.
 	Storage *component.ID `mapstructure:"storage"`
+	// CheckpointInterval is how often what is learned is stored.
+	CheckpointInterval time.Duration `mapstructure:"checkpoint_interval"`
 }
 
 // Input is a built-in format by its name, or, with Fields, a format of the user's own. In
@@ -114,5 +116,7 @@ func Default() *Config {
 			SuppressFor:    24 * time.Hour,
 		},
 		PassThrough: true,
+
+		CheckpointInterval: time.Minute,
 	}
 }

@@ -19,9 +19,13 @@ const (
 	shortestReload   = time.Second
 	shortestInterval = time.Second
 	mostPerInterval  = 10_000
-	longestSuppress  = 30 * day
-	longestSkew      = 3650 * day
-	longestWarmUp    = 365 * day
+
+	shortestCheckpoint = 100 * time.Millisecond
+	longestCheckpoint  = 24 * time.Hour
+
+	longestSuppress = 30 * day
+	longestSkew     = 3650 * day
+	longestWarmUp   = 365 * day
 )
 
 // Validate reports everything that is wrong, not just the first thing; each error names the
@@ -37,8 +41,9 @@ func (c *Config) Validate() error {
 	c.checkGeo(&p)
 	c.checkRules(&p)
 	c.checkAlerts(&p)
-	if c.Storage != nil {
-		p.add("storage", "%s cannot be used: this version keeps its state in memory only; remove the key", c.Storage)
+	if c.CheckpointInterval < shortestCheckpoint || c.CheckpointInterval > longestCheckpoint {
+		p.add("checkpoint_interval", "%s; from %s to %s, 1m is the usual",
+			rule.FormatSpan(c.CheckpointInterval), rule.FormatSpan(shortestCheckpoint), rule.FormatSpan(longestCheckpoint))
 	}
 	return errors.Join(p...)
 }

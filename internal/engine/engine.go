@@ -2,10 +2,12 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pipeline"
 
@@ -25,6 +27,11 @@ type engine struct {
 	telemetry *metadata.TelemetryBuilder
 	alerts    *exit[consumer.Logs]
 	gauges    *exit[consumer.Metrics]
+
+	settings Settings
+	config   *config.Config
+	keeper   *keeper // nil: nothing is kept; set by the first start
+	kept     keeperStats
 
 	members // guarded by the registry
 
@@ -61,6 +68,8 @@ func newEngine(set Settings, cfg *config.Config, c Clock) (*engine, error) {
 	e := &engine{
 		observer: o,
 		clock:    c,
+		settings: set,
+		config:   cfg,
 		alerts:   &exit[consumer.Logs]{emitter: newEmitter(alertLoad{o}, set.Logger, c.Now)},
 		gauges:   &exit[consumer.Metrics]{emitter: newEmitter(gaugeLoad{o}, set.Logger, c.Now)},
 		members:  members{alerting: map[pipeline.Signal]int{}},
@@ -71,9 +80,9 @@ func newEngine(set Settings, cfg *config.Config, c Clock) (*engine, error) {
 	return e, nil
 }
 
-// start counts an instance in; the first one starts the engine. Wanted is what the
-// instances want of it.
-func (e *engine) start(ctx context.Context, i *Instance, wanted wants) error {
+// start counts an instance in; the first one starts the engine, with what host has in storage. Wanted is what
+// the instances want of it.
+func (e *engine) start(ctx context.Context, host component.Host, i *Instance, wanted wants) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.cancel == nil {
@@ -86,6 +95,9 @@ func (e *engine) start(ctx context.Context, i *Instance, wanted wants) error {
 		if err := e.observer.Start(ctx); err != nil {
 			return err
 		}
+		if err := e.startKeeper(ctx, host); err != nil {
+			return errors.Join(err, e.observer.Close())
+		}
 		e.startTicker()
 	}
 	e.alerts.add(i.alerts)
@@ -93,11 +105,29 @@ func (e *engine) start(ctx context.Context, i *Instance, wanted wants) error {
 	return nil
 }
 
+// startKeeper takes over what is stored, if the configuration names a storage.
+func (e *engine) startKeeper(ctx context.Context, host component.Host) error {
+	if e.config.Storage == nil {
+		return nil
+	}
+	k, err := newKeeper(e.settings, *e.config.Storage, e.config.CheckpointInterval, e.clock, e.observer, &e.kept, host)
+	if err != nil {
+		return err
+	}
+	e.keeper = k
+	k.start(ctx)
+	return nil
+}
+
 func (e *engine) startTicker() {
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan struct{})
 	e.cancel, e.stopped = cancel, stopped
-	ticks, stop := e.clock.Every(tickInterval)
+	interval := tickInterval
+	if e.keeper != nil {
+		interval = min(interval, e.config.CheckpointInterval)
+	}
+	ticks, stop := e.clock.Every(interval)
 	go func() {
 		defer close(stopped)
 		defer stop()
@@ -116,6 +146,9 @@ func (e *engine) tick(ctx context.Context) {
 	e.observer.Tick()
 	e.alerts.emit(ctx, e.alerts)
 	e.gauges.emit(ctx, e.gauges)
+	if e.keeper != nil {
+		e.keeper.look()
+	}
 }
 
 // leave takes an instance out. When it returns, nothing is on its way to that instance's
@@ -136,9 +169,13 @@ func (e *engine) leave(ctx context.Context, i *Instance, last bool) error {
 		return nil
 	}
 	e.observer.Tick()
-	e.alerts.end(ctx, i.alerts, alertsOpen)
-	e.gauges.end(ctx, i.gauges, gaugesOpen)
-	return e.observer.Close()
+	kept := e.keeper != nil && e.keeper.loaded.Load()
+	e.alerts.end(ctx, i.alerts, alertsOpen, kept)
+	e.gauges.end(ctx, i.gauges, gaugesOpen, false)
+	if e.keeper == nil {
+		return e.observer.Close()
+	}
+	return errors.Join(e.keeper.end(ctx), e.observer.Close())
 }
 
 // stopTicker ends the ticker and waits for it. It reports whether there was one.

@@ -83,15 +83,22 @@ func (x *exit[C]) leave(ctx context.Context, o *outlet[C], wasOpen, last bool) {
 	}
 }
 
-// end delivers what waits through the engine's last outlet, if that was open, and logs what is lost.
-func (x *exit[C]) end(ctx context.Context, o *outlet[C], wasOpen bool) {
+// end delivers what waits through the engine's last outlet, if that was open, and logs what is left: it is lost, unless
+// it is kept for the next run.
+func (x *exit[C]) end(ctx context.Context, o *outlet[C], wasOpen, kept bool) {
 	var next C
 	if wasOpen {
 		next = o.next
 	}
-	if left := x.flush(ctx, next); left > 0 {
-		// No error: it would end a collector that only reloads its configuration.
-		subject, things := x.load.words()
-		x.logger.Error(subject+" are lost: nothing took them before the shutdown", zap.Int64(things, left))
+	left := x.flush(ctx, next)
+	if left == 0 {
+		return
 	}
+	subject, things := x.load.words()
+	if kept {
+		x.logger.Warn(subject+" are kept for the next start: nothing took them before the shutdown", zap.Int64(things, left))
+		return
+	}
+	// No error: it would end a collector that only reloads its configuration.
+	x.logger.Error(subject+" are lost: nothing took them before the shutdown", zap.Int64(things, left))
 }

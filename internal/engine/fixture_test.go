@@ -27,6 +27,7 @@ type world struct {
 	config    *config.Config
 	registry  *engine.Registry
 	next      *enginetest.Downstream
+	host      component.Host
 	instance  *engine.Instance // started, next is its outlet
 }
 
@@ -41,7 +42,7 @@ func newWorld(t *testing.T, cfg *config.Config) *world {
 // emptyWorld is a world in which nothing has joined the engine yet.
 func emptyWorld(t *testing.T, cfg *config.Config) *world {
 	t.Helper()
-	w := &world{t: t, config: cfg, clock: enginetest.NewClock(), telemetry: componenttest.NewTelemetry(), next: &enginetest.Downstream{}}
+	w := &world{t: t, config: cfg, clock: enginetest.NewClock(), host: componenttest.NewNopHost(), telemetry: componenttest.NewTelemetry(), next: &enginetest.Downstream{}}
 	t.Cleanup(func() { require.NoError(t, w.telemetry.Shutdown(context.Background())) })
 	core, log := observer.New(zap.WarnLevel)
 	w.log, w.logger = log, zap.New(core)
@@ -81,7 +82,7 @@ func (w *world) join(cfg *config.Config, outlet consumer.Logs) *engine.Instance 
 
 func (w *world) start(i *engine.Instance) {
 	w.t.Helper()
-	require.NoError(w.t, i.Start(context.Background()))
+	require.NoError(w.t, i.Start(context.Background(), w.host))
 }
 
 func (w *world) consume(ld plog.Logs) { deliver(context.Background(), w.instance, ld) }

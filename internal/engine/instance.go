@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/pmetric"
@@ -34,16 +35,16 @@ type Instance struct {
 	shutdown sync.Once
 }
 
-// Start counts the instance in; the first one opens the databases and starts the clock. Where
-// no instance has an outlet, it fails with ErrNoOutlet. Where only gauges have one, alerts are decided and
+// Start counts the instance in; the first one opens the databases, takes over what the configuration's
+// storage has, which host must run, and starts the clock. Where no instance has an outlet, it fails with ErrNoOutlet. Where only gauges have one, alerts are decided and
 // counted but not kept.
-func (i *Instance) Start(ctx context.Context) error {
+func (i *Instance) Start(ctx context.Context, host component.Host) error {
 	wanted := i.registry.wantsOf(i)
 	if !wanted.alerts && !wanted.gauges {
 		return ErrNoOutlet
 	}
 	i.doubled = wanted.doubled
-	return i.engine.start(ctx, i, wanted)
+	return i.engine.start(ctx, host, i, wanted)
 }
 
 // Counts says whether the instance's deliveries are to be read. They are not where another instance of the

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
 
 	"github.com/otel-exfil/exfil/internal/engine"
 	"github.com/otel-exfil/exfil/internal/engine/enginetest"
@@ -102,13 +103,13 @@ func inOrder(outletFirst bool) [2]bool { return [2]bool{outletFirst, !outletFirs
 func TestWithoutAnOutletNothingStarts(t *testing.T) {
 	w := emptyWorld(t, enginetest.Quick())
 	alone := w.join(w.config, nil)
-	require.ErrorIs(t, alone.Start(t.Context()), engine.ErrNoOutlet)
+	require.ErrorIs(t, alone.Start(t.Context(), componenttest.NewNopHost()), engine.ErrNoOutlet)
 
 	outlet := w.join(w.config, w.next)
 	w.start(alone)
 	w.leave(outlet)
 	late := w.join(w.config, nil)
-	require.ErrorIs(t, late.Start(t.Context()), engine.ErrNoOutlet, "the outlet has gone")
+	require.ErrorIs(t, late.Start(t.Context(), componenttest.NewNopHost()), engine.ErrNoOutlet, "the outlet has gone")
 	w.leave(late)
 	w.leave(alone)
 }
@@ -196,7 +197,7 @@ func TestAMissingDatabaseIsAnErrorAtStart(t *testing.T) {
 	require.NoError(t, cfg.Validate(), "a configuration can be checked where the database is not")
 	w := emptyWorld(t, cfg)
 	i := w.join(cfg, w.next)
-	require.ErrorContains(t, i.Start(t.Context()), "geo.database")
+	require.ErrorContains(t, i.Start(t.Context(), componenttest.NewNopHost()), "geo.database")
 	w.leave(i)
 }
 

@@ -85,9 +85,36 @@ func newTelemetry(set Settings, e *engine, now func() time.Time) (*metadata.Tele
 			return nil
 		}),
 	)
+	err = errors.Join(err, registerCheckpoints(t, &e.kept, now, common))
 	if err != nil {
 		t.Shutdown()
 		return nil, err
 	}
 	return t, nil
+}
+
+// registerCheckpoints tells how what is learned is stored. Of what was never stored there is nothing to tell but failures.
+func registerCheckpoints(t *metadata.TelemetryBuilder, kept *keeperStats, now func() time.Time, common metric.MeasurementOption) error {
+	stored := func(read func() float64) metric.Float64Callback {
+		return func(_ context.Context, to metric.Float64Observer) error {
+			if kept.saved.Load() != 0 {
+				to.Observe(read(), common)
+			}
+			return nil
+		}
+	}
+	return errors.Join(
+		t.RegisterExfilCheckpointAgeCallback(stored(func() float64 { return now().Sub(time.Unix(0, kept.saved.Load())).Seconds() })),
+		t.RegisterExfilCheckpointDurationCallback(stored(func() float64 { return time.Duration(kept.took.Load()).Seconds() })),
+		t.RegisterExfilCheckpointSizeCallback(func(_ context.Context, to metric.Int64Observer) error {
+			if kept.saved.Load() != 0 {
+				to.Observe(kept.bytes.Load(), common)
+			}
+			return nil
+		}),
+		t.RegisterExfilCheckpointFailuresCallback(func(_ context.Context, to metric.Int64Observer) error {
+			to.Observe(kept.failures.Load(), common)
+			return nil
+		}),
+	)
 }

@@ -11,18 +11,22 @@ import (
 // healthVersion is that of the state written here, and the newest that can be read.
 const healthVersion = 1
 
-// save writes what was told, so that it is not told again.
-func (h *health) save(w *codec.Writer) {
-	w.Uint(healthVersion)
-	w.Bool(h.warming)
-	w.Bool(h.ready)
-	w.Uint(uint64(len(h.stale)))
-	for _, path := range slices.Sorted(maps.Keys(h.stale)) {
-		w.Text(path)
-		w.Time(h.stale[path])
-	}
-	for _, t := range [...]time.Time{h.checkAt, h.newest, h.since} {
-		w.Time(t)
+// note notes what was told, so that it is not told again, and returns what writes it.
+func (h *health) note() (save func(w *codec.Writer)) {
+	noted := *h
+	noted.stale = maps.Clone(h.stale)
+	return func(w *codec.Writer) {
+		w.Uint(healthVersion)
+		w.Bool(noted.warming)
+		w.Bool(noted.ready)
+		w.Uint(uint64(len(noted.stale)))
+		for _, path := range slices.Sorted(maps.Keys(noted.stale)) {
+			w.Text(path)
+			w.Time(noted.stale[path])
+		}
+		for _, t := range [...]time.Time{noted.checkAt, noted.newest, noted.since} {
+			w.Time(t)
+		}
 	}
 }
 

@@ -10,18 +10,20 @@ import (
 // judgeVersion is that of the state written here, and the newest that can be read.
 const judgeVersion = 1
 
-// save writes what was decided. Findings wait only while it is noted, not while it is written.
-func (j *judge) save(w *codec.Writer) {
+// note notes what was decided, and returns what writes it.
+func (j *judge) note() (save func(w *codec.Writer)) {
 	j.mu.Lock()
+	defer j.mu.Unlock()
 	byRule, gate := maps.Clone(j.byRule), j.gate.Snapshot()
-	j.mu.Unlock()
-	w.Uint(judgeVersion)
-	w.Uint(uint64(len(byRule)))
-	for _, id := range slices.Sorted(maps.Keys(byRule)) {
-		w.Text(id)
-		w.Int(byRule[id])
+	return func(w *codec.Writer) {
+		w.Uint(judgeVersion)
+		w.Uint(uint64(len(byRule)))
+		for _, id := range slices.Sorted(maps.Keys(byRule)) {
+			w.Text(id)
+			w.Int(byRule[id])
+		}
+		gate.Save(w)
 	}
-	gate.Save(w)
 }
 
 // load replaces what was decided by what save wrote, rules left out that are no more. If that cannot be read, all

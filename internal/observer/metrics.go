@@ -16,16 +16,16 @@ import (
 // exported every minute or so, and an export may be tried for some minutes.
 const leastGap = 15 * time.Minute
 
-// newStreams makes the memory of a configuration's counters. What is added behind an outage that is
+// streamOptions say how the counters of a configuration are remembered. What is added behind an outage that is
 // longer than the shortest window may belong to another window.
-func newStreams(cfg *config.Config, now time.Time) *stream.Streams {
-	return stream.New(stream.Options{
+func streamOptions(cfg *config.Config, now time.Time) stream.Options {
+	return stream.Options{
 		Limit:   stream.MaxStreams,
 		Groups:  stream.MaxGroups,
 		Gap:     max(leastGap, slices.Min(cfg.Windows)),
 		Skew:    cfg.MaxClockSkew,
 		Created: now,
-	})
+	}
 }
 
 // counted is a flow whose bytes a counter tells.

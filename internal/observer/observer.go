@@ -6,7 +6,6 @@ package observer
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"sync"
 	"time"
@@ -37,6 +36,12 @@ type Settings struct {
 type Observer struct {
 	logger *zap.Logger
 	now    func() time.Time
+	config *config.Config
+	rules  []rule.Rule
+
+	// cut is held for reading by whatever changes what the observer knows, for the time of a batch, and for
+	// writing by whoever needs it to stand still, for a moment.
+	cut sync.RWMutex
 
 	decoder  *decode.Decoder
 	scope    *flow.Scope
@@ -80,22 +85,14 @@ func New(cfg *config.Config, s Settings) (*Observer, error) {
 	if err != nil {
 		return nil, err
 	}
-	watcher, err := detector.New(Detection(cfg, rules))
-	if err != nil {
-		return nil, fmt.Errorf("detector: %w", err)
-	}
 	o := &Observer{
 		logger:        s.Logger,
 		now:           s.Now,
 		decoder:       decoder,
 		scope:         flow.NewScope(cfg.Networks.Prefixes()),
-		detector:      watcher,
 		counts:        newCounters(),
 		hasExceptions: len(cfg.Exceptions) > 0,
 		exceptions:    exceptions,
-		totals:        newTotals(maxSeries),
-		streams:       newStreams(cfg, s.Now()),
-		health:        health{lasts: cfg.WarmUp},
 		places: geo.Options{
 			Database:       cfg.Geo.Database,
 			ASNDatabase:    cfg.Geo.ASNDatabase,
@@ -104,7 +101,9 @@ func New(cfg *config.Config, s Settings) (*Observer, error) {
 		},
 	}
 	o.batches.New = func() any { return newBatch() }
-	o.judge = newJudge(cfg, rules, &o.pending)
+	if err := o.equip(cfg, rules); err != nil {
+		return nil, err
+	}
 	o.readings.version = s.BuildVersion
 	o.pending.writer, err = alert.NewWriter(rules, alert.Options{Schema: cfg.Alerts.Schema, Version: s.BuildVersion, ASN: o.asn})
 	if err != nil {
@@ -118,7 +117,10 @@ func New(cfg *config.Config, s Settings) (*Observer, error) {
 
 // KeepReadings makes the observer keep, of each window that closes, gauges of the top entities of each
 // rule by bytes. Call it before Start.
-func (o *Observer) KeepReadings(top int) { o.detector.KeepReadings(top) }
+func (o *Observer) KeepReadings(top int) {
+	o.readings.top = top
+	o.detector.KeepReadings(top)
+}
 
 // DiscardAlerts makes the observer keep no alerts to be delivered: there is nowhere to deliver them to. They
 // are counted and logged as ever. Call it before Start.
@@ -153,6 +155,8 @@ func (o *Observer) asn(addr netip.Addr) (uint32, string, bool) {
 // Commit counts a batch that the next consumer has accepted, and queues the alerts that it
 // brings. The batch is the observer's again.
 func (o *Observer) Commit(b *Batch) {
+	o.cut.RLock()
+	defer o.cut.RUnlock()
 	now := o.now()
 	if b.runningTotals || len(b.counted) > 0 || len(b.heard) > 0 || len(b.excepted) > 0 {
 		o.admit(b, now)
@@ -224,6 +228,8 @@ func (o *Observer) decide(findings []detector.Finding, now time.Time) {
 // an interval that has ended, and tells of changes in the detection's own health. Call it
 // about once a second.
 func (o *Observer) Tick() {
+	o.cut.RLock()
+	defer o.cut.RUnlock()
 	now := o.now()
 	o.decide(o.detector.Tick(now, nil), now)
 	o.readings.take(o.detector)
@@ -268,6 +274,8 @@ func (o *Observer) DeliveredGauges(mark int64) { o.readings.remove(mark) }
 
 // Stats reports counts so far.
 func (o *Observer) Stats() Stats {
+	o.cut.RLock()
+	defer o.cut.RUnlock()
 	byRule, suppressed := o.judge.stats()
 	watched := o.detector.Stats()
 	entities := make(map[string]int64, len(watched.Entities))

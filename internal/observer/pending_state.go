@@ -13,18 +13,20 @@ const pendingVersion = 1
 // waitingBytes is what an alert that waits takes at least.
 const waitingBytes = 8
 
-// save writes the alerts that wait. Those on their way to a consumer wait until it has accepted them: after a restart
-// they may come again, under the same uid.
-func (p *pending) save(w *codec.Writer) {
+// note notes the alerts that wait, and returns what writes them. Those on their way to a consumer wait until it
+// has accepted them: after a restart they may come again, under the same uid.
+func (p *pending) note() (save func(w *codec.Writer)) {
 	p.mu.Lock()
-	queue := slices.Clone(p.queue) // alerts do not change
-	p.mu.Unlock()
-	w.Uint(pendingVersion)
-	w.Int(p.dropped.Load())
-	w.Uint(uint64(len(queue)))
-	for _, a := range queue {
-		w.Time(a.observed)
-		alert.AppendAlert(w, a.Alert)
+	defer p.mu.Unlock()
+	queue, dropped := slices.Clone(p.queue), p.dropped.Load() // alerts do not change
+	return func(w *codec.Writer) {
+		w.Uint(pendingVersion)
+		w.Int(dropped)
+		w.Uint(uint64(len(queue)))
+		for _, a := range queue {
+			w.Time(a.observed)
+			alert.AppendAlert(w, a.Alert)
+		}
 	}
 }
 

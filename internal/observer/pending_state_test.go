@@ -17,12 +17,14 @@ import (
 )
 
 // saver is what writes a state, loader what reads it.
-type saver interface{ save(w *codec.Writer) }
+type saver interface {
+	note() (save func(w *codec.Writer))
+}
 type loader interface{ load(r *codec.Reader) error }
 
 func bytesOf(s saver) []byte {
 	var w codec.Writer
-	s.save(&w)
+	s.note()(&w)
 	return w.Data
 }
 

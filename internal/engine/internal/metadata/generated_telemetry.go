@@ -25,30 +25,34 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                 metric.Meter
-	mu                    sync.Mutex
-	registrations         []metric.Registration
-	ExfilAlerts           metric.Int64ObservableCounter
-	ExfilBytes            metric.Int64ObservableCounter
-	ExfilDroppedAlerts    metric.Int64ObservableCounter
-	ExfilEntities         metric.Int64ObservableGauge
-	ExfilEvictedEntities  metric.Int64ObservableCounter
-	ExfilEvictedStreams   metric.Int64ObservableCounter
-	ExfilFailedEmissions  metric.Int64ObservableCounter
-	ExfilFlows            metric.Int64ObservableCounter
-	ExfilFutureFlows      metric.Int64ObservableCounter
-	ExfilGeoDatabaseAge   metric.Float64ObservableGauge
-	ExfilLateFlows        metric.Int64ObservableCounter
-	ExfilLostWindows      metric.Int64ObservableCounter
-	ExfilPendingAlerts    metric.Int64ObservableGauge
-	ExfilRecords          metric.Int64ObservableCounter
-	ExfilRefusedRecords   metric.Int64ObservableCounter
-	ExfilRunningTotals    metric.Int64ObservableGauge
-	ExfilStreamResets     metric.Int64ObservableCounter
-	ExfilStreams          metric.Int64ObservableGauge
-	ExfilSuppressedAlerts metric.Int64ObservableCounter
-	ExfilWatermarkLag     metric.Float64ObservableGauge
-	ExfilWindowsClosed    metric.Int64ObservableCounter
+	meter                   metric.Meter
+	mu                      sync.Mutex
+	registrations           []metric.Registration
+	ExfilAlerts             metric.Int64ObservableCounter
+	ExfilBytes              metric.Int64ObservableCounter
+	ExfilCheckpointAge      metric.Float64ObservableGauge
+	ExfilCheckpointDuration metric.Float64ObservableGauge
+	ExfilCheckpointFailures metric.Int64ObservableCounter
+	ExfilCheckpointSize     metric.Int64ObservableGauge
+	ExfilDroppedAlerts      metric.Int64ObservableCounter
+	ExfilEntities           metric.Int64ObservableGauge
+	ExfilEvictedEntities    metric.Int64ObservableCounter
+	ExfilEvictedStreams     metric.Int64ObservableCounter
+	ExfilFailedEmissions    metric.Int64ObservableCounter
+	ExfilFlows              metric.Int64ObservableCounter
+	ExfilFutureFlows        metric.Int64ObservableCounter
+	ExfilGeoDatabaseAge     metric.Float64ObservableGauge
+	ExfilLateFlows          metric.Int64ObservableCounter
+	ExfilLostWindows        metric.Int64ObservableCounter
+	ExfilPendingAlerts      metric.Int64ObservableGauge
+	ExfilRecords            metric.Int64ObservableCounter
+	ExfilRefusedRecords     metric.Int64ObservableCounter
+	ExfilRunningTotals      metric.Int64ObservableGauge
+	ExfilStreamResets       metric.Int64ObservableCounter
+	ExfilStreams            metric.Int64ObservableGauge
+	ExfilSuppressedAlerts   metric.Int64ObservableCounter
+	ExfilWatermarkLag       metric.Float64ObservableGauge
+	ExfilWindowsClosed      metric.Int64ObservableCounter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -83,6 +87,66 @@ func (builder *TelemetryBuilder) RegisterExfilBytesCallback(cb metric.Int64Callb
 		cb(ctx, &observerInt64{inst: builder.ExfilBytes, obs: o})
 		return nil
 	}, builder.ExfilBytes)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExfilCheckpointAgeCallback sets callback for observable ExfilCheckpointAge metric.
+func (builder *TelemetryBuilder) RegisterExfilCheckpointAgeCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ExfilCheckpointAge, obs: o})
+		return nil
+	}, builder.ExfilCheckpointAge)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExfilCheckpointDurationCallback sets callback for observable ExfilCheckpointDuration metric.
+func (builder *TelemetryBuilder) RegisterExfilCheckpointDurationCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ExfilCheckpointDuration, obs: o})
+		return nil
+	}, builder.ExfilCheckpointDuration)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExfilCheckpointFailuresCallback sets callback for observable ExfilCheckpointFailures metric.
+func (builder *TelemetryBuilder) RegisterExfilCheckpointFailuresCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExfilCheckpointFailures, obs: o})
+		return nil
+	}, builder.ExfilCheckpointFailures)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExfilCheckpointSizeCallback sets callback for observable ExfilCheckpointSize metric.
+func (builder *TelemetryBuilder) RegisterExfilCheckpointSizeCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExfilCheckpointSize, obs: o})
+		return nil
+	}, builder.ExfilCheckpointSize)
 	if err != nil {
 		return err
 	}
@@ -424,6 +488,30 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	builder.ExfilBytes, err = builder.meter.Int64ObservableCounter(
 		"otelcol_exfil_bytes",
 		metric.WithDescription("Bytes that left, as observed by the detector. [Alpha]"),
+		metric.WithUnit("By"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExfilCheckpointAge, err = builder.meter.Float64ObservableGauge(
+		"otelcol_exfil_checkpoint_age",
+		metric.WithDescription("Time since what is learned was last stored. [Alpha]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExfilCheckpointDuration, err = builder.meter.Float64ObservableGauge(
+		"otelcol_exfil_checkpoint_duration",
+		metric.WithDescription("Time that it took to store what is learned. [Alpha]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExfilCheckpointFailures, err = builder.meter.Int64ObservableCounter(
+		"otelcol_exfil_checkpoint_failures",
+		metric.WithDescription("Times that the storage failed when what is learned was to be loaded or stored. [Alpha]"),
+		metric.WithUnit("{failure}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExfilCheckpointSize, err = builder.meter.Int64ObservableGauge(
+		"otelcol_exfil_checkpoint_size",
+		metric.WithDescription("Size of what is stored. [Alpha]"),
 		metric.WithUnit("By"),
 	)
 	errs = errors.Join(errs, err)
