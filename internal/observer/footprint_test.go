@@ -121,7 +121,7 @@ func TestTheFootprintOfCountersAndConnections(t *testing.T) {
 	require.NoError(t, err)
 	assertWithin20Percent(t, m.Streams, taken(func() any {
 		cfg := config.Default()
-		s := newStreams(cfg, monday)
+		s := stream.New(streamOptions(cfg, monday))
 		for i := range uint64(stream.MaxStreams) {
 			p := stream.Point{ID: i * 0x9E3779B97F4A7C15, Group: i % stream.MaxGroups, Start: monday.UnixNano() - 1, Time: monday.UnixNano(), Bytes: 1000, Cumulative: true}
 			s.Advance(&p, monday)

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/otel-exfil/exfil/internal/alert"
+	"github.com/otel-exfil/exfil/internal/bytesize"
 	"github.com/otel-exfil/exfil/internal/config"
 	"github.com/otel-exfil/exfil/internal/decode"
 	"github.com/otel-exfil/exfil/internal/detector"
@@ -109,6 +110,12 @@ func New(cfg *config.Config, s Settings) (*Observer, error) {
 	if err != nil {
 		return nil, err
 	}
+	memory, err := Footprint(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s.Logger.Info("Memory that what is learned may take at most, all limits being reached",
+		zap.String("total", bytesize.Size(memory.Total()).Human()), zap.Int64("bytes", memory.Total()))
 	for _, name := range exceptions.Expired(s.Now()) {
 		s.Logger.Warn("An exception has expired and matches nothing any more", zap.String("exception", name))
 	}
