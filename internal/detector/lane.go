@@ -120,12 +120,29 @@ func (l *lane) readyAt() time.Time {
 
 // add sums flows[from:to] and returns how many came late, and of these how many were of missing windows.
 func (l *lane) add(flows []flow.Flow, sc *scratch, from, to int, found *[]Finding) (late, missed int64) {
-	late, missed = l.count(sc.masses[from:to])
-	if l.first == math.MinInt64 && l.flows[0] > 0 {
-		l.first = l.bucket
-	}
-	for _, s := range l.spaces {
-		s.add(l, flows, sc, from, to, found)
+	for from < to {
+		came, n, end := l.next(sc.masses, from, to)
+		switch came {
+		case early:
+			l.flows[1] += n
+		case inTime:
+			l.flows[0] += n
+		case behind:
+			l.flows[0] += n
+			late += n
+		case afterOutage:
+			missed += n
+			late += n
+		case ancient:
+			late += n
+		}
+		if l.first == math.MinInt64 && l.flows[0] > 0 {
+			l.first = l.bucket
+		}
+		for _, s := range l.spaces {
+			s.add(l, came, flows, sc, from, end, found)
+		}
+		from = end
 	}
 	return late, missed
 }

@@ -481,6 +481,9 @@ func (s *space) admit(l *lane, w *window, u *savedSum) {
 	at := uint32(len(w.sums))
 	w.sums, w.outlooks = append(w.sums, u.sum), append(w.outlooks, u.outlook)
 	s.list(w, s.entities[u.entity].hash, at)
+	if u.ancient > 0 {
+		w.addAncient(at, u.ancient)
+	}
 	sum, o := &w.sums[at], &w.outlooks[at]
 	o.threshold = math.MaxInt64
 	if w == s.next {

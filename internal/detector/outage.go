@@ -159,32 +159,11 @@ func (s *space) predictMissed(l *lane, o *outlook) (attention int64) {
 	return s.expect(l, o)
 }
 
-// isAncient says whether a record is so old that no feed is that late: it belongs to a replay of old records beside
-// live traffic, or its timestamp is wrong. It is judged with the open window, and teaches nothing.
-func (l *lane) isAncient(t int64) bool { return t < l.start()-int64(longestSilence) }
-
-// count counts the records of a batch that came in time, those that came late, and of these
-// those of missing windows.
-func (l *lane) count(masses []mass) (late, missed int64) {
-	start, end := l.start(), l.end()
-	for _, m := range masses {
-		switch {
-		case m.bytes == 0:
-		case m.time >= end:
-			l.flows[1]++
-		case m.time >= start:
-			l.flows[0]++
-		case l.outage.holds(m.time):
-			late++
-			missed++
-		default:
-			late++
-			if !l.isAncient(m.time) {
-				l.flows[0]++
-			}
-		}
+func (w *window) addAncient(at uint32, bytes int64) {
+	if w.ancient == nil {
+		w.ancient = make(map[uint32]int64)
 	}
-	return late, missed
+	w.ancient[at] = addBytes(w.ancient[at], bytes)
 }
 
 func (o *outage) save(w *codec.Writer) {

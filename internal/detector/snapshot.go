@@ -75,7 +75,11 @@ func (f *frozen[T]) keep(at uint32, v T) {
 type keptSum struct {
 	sum
 	outlook
+	ancient int64
 }
+
+// now is what a place of a window holds.
+func (w *window) now(at uint32) keptSum { return keptSum{w.sums[at], w.outlooks[at], w.ancient[at]} }
 
 // take returns what was at a place when the snapshot was taken, which now is there.
 func (f *frozen[T]) take(at uint32, now T) T {
@@ -91,7 +95,7 @@ func (w *window) keep(at uint32) {
 	if !w.frozen.keeps(at) {
 		return
 	}
-	k := keptSum{w.sums[at], w.outlooks[at]}
+	k := w.now(at)
 	if k.tally != nil {
 		k.tally = k.tally.clone()
 	}
@@ -267,7 +271,7 @@ func (t *stretch) writeSums(w *codec.Writer) (ok bool) {
 	}
 	tallies := 0
 	for n := 0; f.done < f.n && n < sumPage && tallies < tallyBudget; n++ {
-		k := f.take(f.done, keptSum{t.window.sums[f.done], t.window.outlooks[f.done]})
+		k := f.take(f.done, t.window.now(f.done))
 		if k.tally != nil {
 			tallies++
 		}

@@ -75,6 +75,7 @@ type window struct {
 	index    *table // hash of the key → sums, outlooks
 	sums     []sum
 	outlooks []outlook
+	ancient  map[uint32]int64 // bytes of a sum that teach nothing, see arrival; nil: there are none
 	frozen   *frozen[keptSum] // nil: no snapshot is being written
 }
 
@@ -95,7 +96,6 @@ type outlook struct {
 	owner      uint8
 	found      bool
 	score      float32 // at which it was found
-	ancient    int64   // bytes of the sum that teach nothing, see lane.isAncient
 	tally      *tally
 }
 
@@ -123,12 +123,12 @@ func newWindow() *window { return &window{index: newTable()} }
 func (w *window) reset() {
 	w.index.reset()
 	clear(w.outlooks) // lets the tallies go
-	w.sums, w.outlooks = w.sums[:0], w.outlooks[:0]
+	w.sums, w.outlooks, w.ancient = w.sums[:0], w.outlooks[:0], nil
 }
 
-// add sums those of flows[from:to] that have the key.
-func (s *space) add(l *lane, flows []flow.Flow, sc *scratch, from, to int, found *[]Finding) {
-	start, end := l.start(), l.end()
+// add sums those of flows[from:to] that have the key, all of which came at the same stage.
+func (s *space) add(l *lane, came arrival, flows []flow.Flow, sc *scratch, from, to int, found *[]Finding) {
+	w := s.windowOf(came)
 	keys, masses := sc.keys[s.key][:to], sc.masses[:to]
 	senders := keys
 	if s.senders >= 0 {
@@ -138,12 +138,6 @@ func (s *space) add(l *lane, flows []flow.Flow, sc *scratch, from, to int, found
 		key, m := keys[i], masses[i]
 		if key == 0 {
 			continue
-		}
-		w := s.current
-		if m.time >= end {
-			w = s.next
-		} else if m.time < start && l.outage.holds(m.time) {
-			w = s.missed
 		}
 		at, ok := w.index.get(key)
 		if !ok {
@@ -155,8 +149,8 @@ func (s *space) add(l *lane, flows []flow.Flow, sc *scratch, from, to int, found
 		u := &w.sums[at]
 		u.bytes = addBytes(u.bytes, m.bytes)
 		u.flows++
-		if m.time < start && w == s.current && l.isAncient(m.time) {
-			w.outlooks[at].ancient = addBytes(w.outlooks[at].ancient, m.bytes)
+		if came == ancient {
+			w.addAncient(at, m.bytes)
 		}
 		if u.sender != senders[i] {
 			u.sender = 0
@@ -444,9 +438,9 @@ func (s *space) close(l *lane, endsDay bool, found []Finding) []Finding {
 		}
 		switch {
 		case s.less.LearnsFirst:
-		case o.ancient > 0:
-			if rest := *u; rest.bytes > o.ancient {
-				rest.bytes -= o.ancient
+		case s.current.ancient[uint32(i)] > 0:
+			rest := *u
+			if rest.bytes -= s.current.ancient[uint32(i)]; rest.bytes > 0 {
 				s.teach(l, &rest, o, s.model.Judge(o.prediction, rest.bytes))
 			}
 		default:
