@@ -72,11 +72,12 @@ func spoiled(o *organisation) map[string]func(lr plog.LogRecord) (outcome string
 			}
 			return "accepted"
 		},
-		"bytes that are not a number": func(lr plog.LogRecord) string { sound(lr).PutDouble("source.bytes", math.NaN()); return "bad_bytes" },
-		"bytes without end":           func(lr plog.LogRecord) string { sound(lr).PutDouble("source.bytes", math.Inf(1)); return "bad_bytes" },
-		"negative bytes":              func(lr plog.LogRecord) string { sound(lr).PutInt("source.bytes", -1); return "bad_bytes" },
-		"the most negative bytes":     func(lr plog.LogRecord) string { sound(lr).PutInt("source.bytes", math.MinInt64); return "bad_bytes" },
-		"more bytes than there are":   func(lr plog.LogRecord) string { sound(lr).PutInt("source.bytes", math.MaxInt64); return "bad_bytes" },
+		"bytes that are not a number":    func(lr plog.LogRecord) string { sound(lr).PutDouble("source.bytes", math.NaN()); return "bad_bytes" },
+		"bytes without end":              func(lr plog.LogRecord) string { sound(lr).PutDouble("source.bytes", math.Inf(1)); return "bad_bytes" },
+		"negative bytes":                 func(lr plog.LogRecord) string { sound(lr).PutInt("source.bytes", -1); return "bad_bytes" },
+		"negative bytes with a fraction": func(lr plog.LogRecord) string { sound(lr).PutDouble("source.bytes", -1.5); return "bad_bytes" },
+		"the most negative bytes":        func(lr plog.LogRecord) string { sound(lr).PutInt("source.bytes", math.MinInt64); return "bad_bytes" },
+		"more bytes than there are":      func(lr plog.LogRecord) string { sound(lr).PutInt("source.bytes", math.MaxInt64); return "bad_bytes" },
 		"bytes as a megabyte of digits": func(lr plog.LogRecord) string {
 			sound(lr).PutStr("source.bytes", strings.Repeat("9", 1<<20))
 			return "bad_bytes"

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +17,7 @@ import (
 	"go.opentelemetry.io/collector/processor/processortest"
 
 	"github.com/otel-exfil/exfil/exfilprocessor"
+	"github.com/otel-exfil/exfil/internal/alert"
 	"github.com/otel-exfil/exfil/internal/config"
 )
 
@@ -56,14 +58,20 @@ func TestSpoiledRecordsPassUnchanged(t *testing.T) {
 		require.NoError(t, p.ConsumeLogs(t.Context(), ld), name)
 		want, err := new(plog.ProtoMarshaler).MarshalLogs(before)
 		require.NoError(t, err)
-		require.Len(t, sink.AllLogs(), 1, name)
-		got, err := new(plog.ProtoMarshaler).MarshalLogs(sink.AllLogs()[0])
+		passed := slices.DeleteFunc(sink.AllLogs(), isEvent)
+		require.Len(t, passed, 1, name)
+		got, err := new(plog.ProtoMarshaler).MarshalLogs(passed[0])
 		require.NoError(t, err)
 		assert.Equal(t, len(want), len(got), name)
 		assert.True(t, string(want) == string(got), name)
 		sink.Reset()
 	}
 	require.NoError(t, p.Shutdown(t.Context()))
+}
+
+// isEvent says whether a delivery is exfil's own, such as that it has begun to learn: it leaves when the clock ticks.
+func isEvent(ld plog.Logs) bool {
+	return ld.ResourceLogs().At(0).ScopeLogs().At(0).Scope().Name() == alert.ScopeName
 }
 
 // An input of one's own keeps out what it does not list.
