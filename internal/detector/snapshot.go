@@ -233,7 +233,7 @@ func (t *stretch) writeEntities(w *codec.Writer) (unchanged, ok bool) {
 	w.Uint(uint64(f.done - from))
 	for at := from; at < f.done; at++ {
 		e := f.take(at, s.entities[at])
-		s.saveEntity(w, t.lane, &e)
+		s.saveEntity(w, &e)
 	}
 	return false, true
 }

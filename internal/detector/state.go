@@ -107,7 +107,7 @@ const (
 	namedByOrigin             // the host in its key is a source address that stands for one
 )
 
-func (s *space) saveEntity(w *codec.Writer, l *lane, e *entity) {
+func (s *space) saveEntity(w *codec.Writer, e *entity) {
 	marks := uint64(0)
 	if e.table != noTable {
 		marks |= withTable

@@ -357,10 +357,14 @@ func TestAStateThatCannotBeReadLeavesTheDetectorAsNew(t *testing.T) {
 
 // Whatever is in the shards, a detector loads it or says that it cannot, and goes on.
 func FuzzLoad(f *testing.F) {
-	d, err := New(twoRules())
+	settings := manyEntities(40) // so few that there are ghosts
+	d, err := New(settings)
 	require.NoError(f, err)
 	run(f, d, office(8, monday, 9), 100)
-	run(f, d, within(monday.AddDate(0, 0, 9), 2*time.Hour, 60, "", 4444, "Oslo", 900e6), 100)
+	run(f, d, within(monday.AddDate(0, 0, 9).Add(9*time.Hour), 2*time.Hour, 60, "", 4444, "Oslo", 900e6), 100)
+	run(f, d, within(monday.AddDate(0, 0, 9).Add(time.Hour), time.Hour, 60, "", 5555, "Oslo", 900e6), 100) // a backlog
+	require.NotZero(f, d.Stats().Ghosts)
+	require.NotZero(f, d.Stats().Missed)
 	kept := saved(d)
 	names := slices.Sorted(maps.Keys(kept))
 	for i, name := range names {
@@ -371,11 +375,11 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, which int, data []byte) {
 		changed := maps.Clone(kept)
 		changed[names[uint(which)%uint(len(names))]] = data
-		d := newDetector(t, twoRules())
+		d := newDetector(t, settings)
 		if _, err := changed.load(d); err != nil {
 			require.ErrorIs(t, err, codec.ErrMalformed)
 		}
 		run(t, d, after, 10)
-		_, _ = load(t, twoRules(), saved(d))
+		_, _ = load(t, settings, saved(d))
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/otel-exfil/exfil/internal/codec"
 	"github.com/otel-exfil/exfil/internal/flow"
 )
 
@@ -376,4 +377,32 @@ func TestAReplayBesideLiveTrafficTeachesNothing(t *testing.T) {
 			assert.InEpsilon(t, want.Mean, got.Mean, 1e-5)
 		}
 	}
+}
+
+func TestMissingWindowsThatCannotBeAreRefused(t *testing.T) {
+	l := newDetector(t, twoRules()).lanes[0]
+	l.enter(1000)
+	for name, gaps := range map[string][]gap{
+		"backwards":           {{900, 890}},
+		"empty":               {{900, 900}},
+		"not yet":             {{990, 1001}},
+		"long ago":            {{100, 110}},
+		"not in order":        {{950, 960}, {940, 945}},
+		"overlapping":         {{950, 960}, {955, 970}},
+		"more than there are": slices.Repeat([]gap{{950, 960}}, maxGaps+1),
+	} {
+		var w codec.Writer
+		(&outage{gaps: gaps}).save(&w)
+		var o outage
+		r := codec.NewReader(w.Data)
+		o.load(r, l)
+		require.ErrorIs(t, r.Err(), codec.ErrMalformed, name)
+	}
+	var w codec.Writer
+	(&outage{gaps: []gap{{950, 960}, {965, 1000}}}).save(&w)
+	var o outage
+	r := codec.NewReader(w.Data)
+	o.load(r, l)
+	require.NoError(t, r.End())
+	assert.Equal(t, []gap{{950, 960}, {965, 1000}}, o.gaps)
 }
