@@ -139,7 +139,7 @@ func BenchmarkMemory(b *testing.B) {
 				runtime.GC()
 				runtime.ReadMemStats(&before)
 				d := newDetector(b, Settings{Watches: []Watch{{
-					Rule: "rule", By: c.by, Spans: []time.Duration{3 * time.Hour}, Threshold: 75, Budget: 1, MinBytes: 1e6, MaxEntities: c.entities,
+					Rule: "rule", By: c.by, Spans: []time.Duration{3 * time.Hour}, Threshold: 75, Budget: 1, MinBytes: 1e6, MaxEntities: c.entities + 1, // one more: nobody is evicted
 				}}})
 				at, part := monday.Add(time.Minute), c.entities/c.turns
 				for w := range c.turns * c.rounds {
