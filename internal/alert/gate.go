@@ -14,6 +14,9 @@ import (
 const (
 	// risen is by how many points a score must exceed the last one told to be news.
 	risen = 10
+	// grown is by what factor the bytes of entities without a place of their own must exceed those told to be news: what
+	// alerted first may be one of them, and what follows another.
+	grown = 10
 	// maxRemembered bounds the entities whose last alerts are remembered; the one whose last alert
 	// is the oldest is forgotten first, and may then alert again early.
 	maxRemembered = 1 << 15
@@ -42,7 +45,8 @@ type GateOptions struct {
 //     ten points or more above the last that was told, or most of its bytes come from a machine
 //     that no alert since has named so;
 //   - one window is told of at most twice: when first found, and once more when it closes ten
-//     points or more above that, as an update which names the first alert's UID;
+//     points or more above that, or, of entities that had no room, with ten times the bytes, as an update which
+//     names the first alert's UID;
 //   - what is held back is counted in the entity's next alert.
 //
 // Over all, no more than MaxPerInterval leave in an interval; an Overflow tells of the rest when the
@@ -103,6 +107,7 @@ type told struct {
 	window
 	uid     string
 	score   float64
+	bytes   int64
 	updated bool
 }
 
@@ -206,7 +211,7 @@ func (g *Gate) judge(f *detector.Finding, m *remembered) (state string, first *t
 	}
 	for i := range m.told {
 		if t := &m.told[i]; t.window == windowOf(f) {
-			if f.Phase == detector.Closing && !t.updated && f.Score >= t.score+risen {
+			if f.Phase == detector.Closing && !t.updated && (f.Score >= t.score+risen || isOverflow(f) && f.Actual/grown >= t.bytes) {
 				return stateUpdate, t
 			}
 			return "", t
@@ -216,6 +221,11 @@ func (g *Gate) judge(f *detector.Finding, m *remembered) (state string, first *t
 		return "", nil
 	}
 	return stateNew, nil
+}
+
+// isOverflow says whether a finding is of the entities that found no room.
+func isOverflow(f *detector.Finding) bool {
+	return slices.Contains(f.Values, detector.OverflowValue)
 }
 
 // newSender says whether one machine sent most of the bytes that no alert within the suppression has
@@ -256,7 +266,7 @@ func (g *Gate) remember(element *list.Element, f *detector.Finding, uid string) 
 	if len(m.told) == maxTold {
 		m.told = slices.Delete(m.told, 0, 1)
 	}
-	m.told = append(m.told, told{window: windowOf(f), uid: uid, score: f.Score})
+	m.told = append(m.told, told{window: windowOf(f), uid: uid, score: f.Score, bytes: f.Actual})
 	m.changed()
 }
 

@@ -123,6 +123,7 @@ func (m *remembered) save(w *codec.Writer) {
 		t.save(w)
 		w.Text(t.uid)
 		appendFloat(w, t.score)
+		w.Int(t.bytes)
 		w.Bool(t.updated)
 	}
 	w.Uint(uint64(len(m.senders)))
@@ -133,8 +134,8 @@ func (m *remembered) save(w *codec.Writer) {
 
 func loadRemembered(r *codec.Reader) *remembered {
 	m := &remembered{key: r.Text(), at: r.Time(), score: readFloat(r), suppressed: readCount(r), held: loadWindow(r)}
-	for range r.Count(12) {
-		m.told = append(m.told, told{window: loadWindow(r), uid: r.Text(), score: readFloat(r), updated: r.Bool()})
+	for range r.Count(13) {
+		m.told = append(m.told, told{window: loadWindow(r), uid: r.Text(), score: readFloat(r), bytes: int64(readCount(r)), updated: r.Bool()})
 	}
 	m.told = m.told[max(0, len(m.told)-maxTold):]
 	for range r.Count(1) {

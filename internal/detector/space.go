@@ -113,9 +113,12 @@ const (
 	// in all of them the highest bit is set.
 	overflowHash = 1 << 63
 	// OverflowValue names that entity.
-	OverflowValue = "_overflow"
+	OverflowValue = flow.OverflowName
 	// An update is worth sending from this many points above the score of the first finding.
 	updatePoints = 10
+	// Of the overflow entity also from this many times its threshold: what has alerted may be
+	// one thing, and what comes after it another.
+	updateTimes = 10
 )
 
 func newWindow() *window { return &window{index: newTable()} }
@@ -430,7 +433,8 @@ func (s *space) close(l *lane, endsDay bool, found []Finding) []Finding {
 		v := s.model.Judge(o.prediction, u.bytes)
 		switch {
 		case o.found:
-			if score := baseline.Score(v.FalseAlarms, w.budget); score >= float64(o.score)+updatePoints {
+			if score := baseline.Score(v.FalseAlarms, w.budget); score >= float64(o.score)+updatePoints ||
+				e.hash == overflowHash && u.bytes/updateTimes >= o.threshold {
 				found = append(found, s.finding(l, s.current, uint32(i), v, score, Closing, l.end()))
 			}
 		case s.less.JudgesLate() && s.warm(l, e) && u.bytes >= w.floor && v.FalseAlarms <= w.falseAlarms:

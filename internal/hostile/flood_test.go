@@ -114,6 +114,18 @@ func TestAFloodThatAlertsHidesNoLaterTheft(t *testing.T) {
 	assert.True(t, o.found(alerts, "ws-2"))
 }
 
+// What is watched together has alerted in this window already; a theft in the same window is told of when it closes.
+func TestATheftBehindAFloodThatAlertsIsToldOfWhenTheWindowCloses(t *testing.T) {
+	o := settled(t, 4, limited)
+	o.flood(1, 50_000, 100)
+	alerts := len(o.anomalies())
+	require.NotZero(t, alerts, "the flood tells of itself")
+	o.send(o.theft(4444, "Tashkent", stolen))
+	o.closeWindow()
+	assert.True(t, o.found(alerts, "4444"), "%q", bodies(o.anomalies()[alerts:]))
+	assert.True(t, o.found(alerts, "ws-2"))
+}
+
 // The flood goes on for days, so that whatever is watched together is used to a lot.
 func TestALastingFloodForgetsNobodyWhoIsEstablished(t *testing.T) {
 	o := settled(t, 4, limited)
