@@ -42,11 +42,14 @@ type TelemetryBuilder struct {
 	ExfilFlows              metric.Int64ObservableCounter
 	ExfilFutureFlows        metric.Int64ObservableCounter
 	ExfilGeoDatabaseAge     metric.Float64ObservableGauge
+	ExfilGhosts             metric.Int64ObservableGauge
 	ExfilLateFlows          metric.Int64ObservableCounter
 	ExfilLostWindows        metric.Int64ObservableCounter
+	ExfilMissedFlows        metric.Int64ObservableCounter
 	ExfilPendingAlerts      metric.Int64ObservableGauge
 	ExfilRecords            metric.Int64ObservableCounter
 	ExfilRefusedRecords     metric.Int64ObservableCounter
+	ExfilReturnedEntities   metric.Int64ObservableCounter
 	ExfilRunningTotals      metric.Int64ObservableGauge
 	ExfilStreamResets       metric.Int64ObservableCounter
 	ExfilStreams            metric.Int64ObservableGauge
@@ -276,6 +279,21 @@ func (builder *TelemetryBuilder) RegisterExfilGeoDatabaseAgeCallback(cb metric.F
 	return nil
 }
 
+// RegisterExfilGhostsCallback sets callback for observable ExfilGhosts metric.
+func (builder *TelemetryBuilder) RegisterExfilGhostsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExfilGhosts, obs: o})
+		return nil
+	}, builder.ExfilGhosts)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 // RegisterExfilLateFlowsCallback sets callback for observable ExfilLateFlows metric.
 func (builder *TelemetryBuilder) RegisterExfilLateFlowsCallback(cb metric.Int64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
@@ -297,6 +315,21 @@ func (builder *TelemetryBuilder) RegisterExfilLostWindowsCallback(cb metric.Int6
 		cb(ctx, &observerInt64{inst: builder.ExfilLostWindows, obs: o})
 		return nil
 	}, builder.ExfilLostWindows)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExfilMissedFlowsCallback sets callback for observable ExfilMissedFlows metric.
+func (builder *TelemetryBuilder) RegisterExfilMissedFlowsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExfilMissedFlows, obs: o})
+		return nil
+	}, builder.ExfilMissedFlows)
 	if err != nil {
 		return err
 	}
@@ -342,6 +375,21 @@ func (builder *TelemetryBuilder) RegisterExfilRefusedRecordsCallback(cb metric.I
 		cb(ctx, &observerInt64{inst: builder.ExfilRefusedRecords, obs: o})
 		return nil
 	}, builder.ExfilRefusedRecords)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExfilReturnedEntitiesCallback sets callback for observable ExfilReturnedEntities metric.
+func (builder *TelemetryBuilder) RegisterExfilReturnedEntitiesCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExfilReturnedEntities, obs: o})
+		return nil
+	}, builder.ExfilReturnedEntities)
 	if err != nil {
 		return err
 	}
@@ -563,6 +611,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("s"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ExfilGhosts, err = builder.meter.Int64ObservableGauge(
+		"otelcol_exfil_ghosts",
+		metric.WithDescription("Entities that had to make room and will be known when they return. [Alpha]"),
+		metric.WithUnit("{entity}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ExfilLateFlows, err = builder.meter.Int64ObservableCounter(
 		"otelcol_exfil_late_flows",
 		metric.WithDescription("Flows that came later than allowed_lateness and joined the open window. [Alpha]"),
@@ -573,6 +627,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_exfil_lost_windows",
 		metric.WithDescription("Closed windows whose gauges were lost because too many waited to be emitted. [Alpha]"),
 		metric.WithUnit("{window}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExfilMissedFlows, err = builder.meter.Int64ObservableCounter(
+		"otelcol_exfil_missed_flows",
+		metric.WithDescription("Flows that came after an outage of the whole feed, dated within it. [Alpha]"),
+		metric.WithUnit("{flow}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExfilPendingAlerts, err = builder.meter.Int64ObservableGauge(
@@ -591,6 +651,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_exfil_refused_records",
 		metric.WithDescription("Log records and data points that the next consumer refused, which are not observed until they are delivered. [Alpha]"),
 		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExfilReturnedEntities, err = builder.meter.Int64ObservableCounter(
+		"otelcol_exfil_returned_entities",
+		metric.WithDescription("Entities that returned after they had to make room. [Alpha]"),
+		metric.WithUnit("{entity}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExfilRunningTotals, err = builder.meter.Int64ObservableGauge(
