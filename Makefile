@@ -148,6 +148,10 @@ bench: ## benchmarks; BENCH=<pattern> BENCHTIME=<time> PKGS=<packages>
 quality: ## detection compared with other methods, in bench/RESULTS.md; BACKGROUND=<csv> plays a real series
 	$(GO) run ./bench/quality -out bench $(if $(BACKGROUND),-background '$(BACKGROUND)')
 
+.PHONY: soak
+soak: ## a year of a large organisation's traffic, and whether memory stays flat; SOAK=<flags>
+	$(GO) run ./bench/soak $(SOAK)
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10m) each
 	@.ci/fuzz $(FUZZTIME) $(PKGS)
