@@ -12,9 +12,14 @@ const (
 	places   = 4000 // regions of the world, about as many as ISO 3166-2 has
 	gateways = 10   // that many hosts share the address of one, without a name of their own
 
-	throughGateways = 0.05 // of connections
-	exploring       = 0.10 // of a host's connections lead where it has never been
+	throughGateways = 0.10 // of connections; they lead anywhere
+	exploring       = 0.10 // of a host's connections lead anywhere
 	late            = 0.001
+
+	// Anywhere is to ports that systems give to whoever asks for none, as programs do that find each other by themselves: those of
+	// Linux. All of them are met every other day, so that in a month each has learned its rhythm, and takes
+	// what memory it ever will.
+	firstPort, ports = 32_768, 28_232
 
 	lifetime = 90 * day // of a host, on average
 	spread   = 4 * time.Minute
@@ -126,7 +131,7 @@ func (o *organisation) connect(c *connection, until time.Time) {
 		c.from = &o.hosts[gateways+o.skewed(len(o.hosts)-gateways)]
 	}
 	if nat || r.Float64() < exploring {
-		c.port, c.to = 1+r.Int64N(65_535), &o.places[r.IntN(len(o.places))]
+		c.port, c.to = firstPort+r.Int64N(ports), &o.places[r.IntN(len(o.places))]
 		c.bytes = size(6 + r.NormFloat64())
 		return
 	}
@@ -138,7 +143,7 @@ func (o *organisation) connect(c *connection, until time.Time) {
 func (o *organisation) steal(c *connection, at time.Time) {
 	c.at, c.bytes = at, theftBytes
 	c.from = &o.hosts[gateways+o.random.IntN(len(o.hosts)-gateways)]
-	c.port = 1024 + o.random.Int64N(60_000)
+	c.port = 1024 + o.random.Int64N(firstPort-1024)
 	c.to = &o.places[o.random.IntN(len(o.places))]
 }
 

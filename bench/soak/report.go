@@ -13,7 +13,7 @@ import (
 const (
 	// growth is by how much the heap of one of the last months may exceed that after the first.
 	growth = 1.10
-	// last is how many months are looked at in the end.
+	// last is how many months in the end are compared with the first.
 	last = 3
 )
 
@@ -21,7 +21,7 @@ var (
 	errGrows    = errors.New("the heap grows")
 	errRoom     = errors.New("no key was ever full: nothing was tried")
 	errFailures = errors.New("checkpoints failed")
-	errBlind    = errors.New("thefts are missed that were seen before")
+	errBlind    = errors.New("thefts are missed")
 	errLost     = errors.New("what was kept is not what was loaded")
 	errShort    = errors.New("too short to say")
 )
@@ -73,7 +73,7 @@ func (r *report) verdict() error {
 	}
 	first, end := r.months[0], r.months[len(r.months)-1]
 	var all []error
-	for _, m := range r.months[max(1, len(r.months)-last):] {
+	for _, m := range r.lastMonths() {
 		if ratio := float64(m.heap) / float64(first.heap); ratio > growth {
 			all = append(all, fmt.Errorf("%w: in the month until %s to %.0f %% of what it was after the first",
 				errGrows, m.ends.Format(time.DateOnly), 100*ratio))
@@ -85,8 +85,8 @@ func (r *report) verdict() error {
 	if end.checkpointFailures > 0 || end.checkpoint == 0 {
 		all = append(all, fmt.Errorf("%w: %d times; the last one has %d bytes", errFailures, end.checkpointFailures, end.checkpoint))
 	}
-	if r.seen(r.months[len(r.months)/2:]) < r.seen(r.months[:len(r.months)/2])/2 {
-		all = append(all, errBlind)
+	if told, thefts := r.thefts(); 2*told <= thefts {
+		all = append(all, fmt.Errorf("%w: %d of %d in the last months", errBlind, thefts-told, thefts))
 	}
 	if r.again.entities != r.again.kept {
 		all = append(all, fmt.Errorf("%w: %d entities of %d", errLost, r.again.entities, r.again.kept))
@@ -98,14 +98,13 @@ func (r *report) verdict() error {
 	return errors.Join(all...)
 }
 
-// seen is the part of thefts that was told of.
-func (r *report) seen(months []month) float64 {
-	var told, thefts int
-	for _, m := range months {
+// lastMonths are those that are compared with the first.
+func (r *report) lastMonths() []month { return r.months[max(1, len(r.months)-last):] }
+
+// thefts is how many there were in the last months, and how many were told of.
+func (r *report) thefts() (told, thefts int) {
+	for _, m := range r.lastMonths() {
 		told, thefts = told+m.told, thefts+m.thefts
 	}
-	if thefts == 0 {
-		return 0
-	}
-	return float64(told) / float64(thefts)
+	return told, thefts
 }

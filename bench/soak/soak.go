@@ -152,7 +152,7 @@ func (s *soak) window(ctx context.Context, start time.Time, since time.Duration)
 		s.clock.now.Store(until.UnixNano())
 		s.batch.fill(s.organisation, until)
 		if theft && i == batches/2 {
-			s.steal(until)
+			s.steal(until.Add(-spread / 2))
 		}
 		s.engine.Commit(ctx, s.engine.Decode(s.batch.logs))
 		s.engine.Tick(ctx)

@@ -68,9 +68,9 @@ func TestTheVerdictSaysWhatIsWrong(t *testing.T) {
 		"nothing was ever evicted":              {func(r *report) { r.months[5].evicted = 0 }, errRoom},
 		"a checkpoint failed":                   {func(r *report) { r.months[5].checkpointFailures = 1 }, errFailures},
 		"there is none":                         {func(r *report) { r.months[5].checkpoint = 0 }, errFailures},
-		"it saw thefts, and sees none": {func(r *report) {
+		"half of the thefts are missed": {func(r *report) {
 			for i := range 3 {
-				r.months[3+i].told = 1
+				r.months[3+i].told = 2
 			}
 		}, errBlind},
 		"entities are missing after a restart": {func(r *report) { r.again.entities-- }, errLost},
