@@ -23,6 +23,7 @@ BUILDER   := $(TOOLS)/builder
 MINIMAL   := $(BUILD)/collector/otelcol-exfil-minimal
 FULL      := dist/otelcol-exfil
 GOFLOW2   := $(BUILD)/goflow2
+STORED    := $(BUILD)/stored
 # golangci-lint brings some 200 modules and takes minutes to compile the first time, so
 # it is no tool of tools/go.mod. `make lint` uses it where `make tools` put it.
 GOLANGCI_VERSION := v2.15.0
@@ -82,14 +83,14 @@ $(GOLANGCI):
 # The end-to-end test runs by itself and without -race: what it tests is another process,
 # a collector that is built before, and the race detector would make it five times slower.
 .PHONY: test
-test: $(MINIMAL) validate-examples ## all tests with -race, the end-to-end test, examples, coverage
+test: $(MINIMAL) $(STORED) validate-examples ## all tests with -race, the end-to-end test, examples, coverage
 	@mkdir -p $(BUILD)
 	@EXFIL_COLLECTOR=$(CURDIR)/$(MINIMAL) $(GO) test -count 1 -run RealCollector ./examples/demo \
 		2>&1 | tee $(BUILD)/test.txt
 	@! grep 'no tests to run' $(BUILD)/test.txt
 	@# A Prometheus exporter is in the large collector only, and tested where that was built.
 	@EXFIL_COLLECTOR=$(CURDIR)/$(MINIMAL) EXFIL_COLLECTOR_FULL=$(addprefix $(CURDIR)/,$(wildcard $(FULL))) \
-		$(GO) test -count 1 ./internal/e2e 2>&1 | tee -a $(BUILD)/test.txt
+		EXFIL_STORED=$(CURDIR)/$(STORED) $(GO) test -count 1 ./internal/e2e 2>&1 | tee -a $(BUILD)/test.txt
 	@$(MAKE) senders-test 2>&1 | tee -a $(BUILD)/test.txt
 	@# The quality gate plays weeks of traffic; with -race it leaves that out.
 	@$(GO) test -count 1 ./bench/quality 2>&1 | tee -a $(BUILD)/test.txt
@@ -102,6 +103,14 @@ test: $(MINIMAL) validate-examples ## all tests with -race, the end-to-end test,
 senders-test: $(MINIMAL) $(GOFLOW2) ## exfil behind goflow2 and the OpenTelemetry SDK
 	@$(GO) -C examples/senders vet ./...
 	@EXFIL_COLLECTOR=$(CURDIR)/$(MINIMAL) GOFLOW2=$(CURDIR)/$(GOFLOW2) $(GO) -C examples/senders test -count 1 ./...
+
+# Reads what a collector has stored, for the tests that kill one.
+$(STORED): $(wildcard internal/e2e/stored/*.go) internal/e2e/stored/go.mod internal/e2e/stored/go.sum
+	@mkdir -p $(BUILD)
+	$(GO) -C internal/e2e/stored vet .
+	$(GO) -C internal/e2e/stored test .
+	$(GO) -C internal/e2e/stored build -o $(CURDIR)/$(STORED) .
+	@touch $(STORED)
 
 $(GOFLOW2): examples/senders/go.mod examples/senders/go.sum
 	@mkdir -p $(BUILD)

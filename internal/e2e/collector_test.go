@@ -59,6 +59,12 @@ func run(t *testing.T, program string, configs ...string) *collector {
 // launch starts a collector and does not wait for it.
 func launch(t *testing.T, program string, configs ...string) *collector {
 	t.Helper()
+	return launchWith(t, program, nil, configs...)
+}
+
+// launchWith is launch with more for the environment of the collector.
+func launchWith(t *testing.T, program string, env []string, configs ...string) *collector {
+	t.Helper()
 	c := &collector{dir: t.TempDir(), ended: make(chan struct{})}
 	var ports []string
 	for range 3 {
@@ -74,6 +80,7 @@ func launch(t *testing.T, program string, configs ...string) *collector {
 	ctx, kill := context.WithCancel(context.Background())
 	c.process = exec.CommandContext(ctx, program, args...)
 	c.process.Env = append(os.Environ(), "E2E_DIR="+c.dir, "E2E_GRPC="+ports[0], "E2E_HTTP="+ports[1], "E2E_SCRAPE="+ports[2])
+	c.process.Env = append(c.process.Env, env...)
 	c.process.Stdout, c.process.Stderr = log, log
 	require.NoError(t, c.process.Start())
 	require.NoError(t, log.Close()) // the process has a descriptor of its own
