@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -36,6 +37,7 @@ type moment struct {
 	deliveries int           // begun in this life; 0: none, it is killed as it starts
 	after      time.Duration // from there
 	settled    bool          // instead, when there is a checkpoint of all that was acknowledged
+	stopping   bool          // it was asked to end before: it is killed as it saves, unless it is through by then
 }
 
 // moments returns random ones for a number of deliveries in all.
@@ -46,55 +48,70 @@ func moments(random *rand.Rand, n, deliveries int) []moment {
 		switch {
 		case i%7 == 6:
 			m = moment{after: time.Duration(random.Int64N(int64(500 * time.Millisecond)))}
-		case i%5 == 4:
+		case i%10 == 4:
 			m.settled = true
+		case i%10 == 9:
+			m.stopping, m.after = true, time.Duration(random.Int64N(int64(8*time.Millisecond)))
 		}
 		all = append(all, m)
 	}
 	return all
 }
 
+// working says that the collector is killed in the midst of its work.
+func (m moment) working() bool { return m.deliveries > 0 && !m.settled && !m.stopping }
+
 // loss is what a kill has cost.
 type loss struct {
+	moment
+	ended bool          // the collector had ended well before it was killed
 	tries []try         // that the collector was killed in or had acknowledged, and that it does not know of
 	age   time.Duration // how long before the kill the first of them was acknowledged
 }
 
-func (l loss) acknowledged() (deliveries, flows int, bytes int64) {
+// acknowledged is how much of it was.
+func (l loss) acknowledged() (deliveries, flows int) {
 	for _, r := range l.tries {
 		if !r.acknowledged.IsZero() {
 			deliveries++
 			flows += len(visits(r.delivery))
-			bytes += bytesOf(r.delivery)
 		}
 	}
-	return deliveries, flows, bytes
+	return deliveries, flows
 }
 
-// untilKilled lets a collector live to a moment.
-func (s *stream) untilKilled(t *testing.T, m moment) (at time.Time) {
+// untilKilled lets a collector live to a moment. Ended: it had ended well by then.
+func (s *stream) untilKilled(t *testing.T, m moment) (at time.Time, ended bool) {
 	t.Helper()
 	if m.deliveries == 0 {
 		l := s.begin(t)
 		time.Sleep(m.after)
 		at = l.kill()
 		l.requireKilled()
-		return at
+		return at, false
 	}
 	l := s.ready(t)
 	require.Positive(t, l.said(t, "The state of an earlier run goes on"))
 	killed := make(chan time.Time, 1)
 	l.sendUntil(min(l.next+m.deliveries-1, l.days*perDay), l.over)
-	if m.settled {
+	switch {
+	case m.settled:
 		l.settle()
 		killed <- l.kill()
-	} else {
+	case m.stopping:
+		require.NoError(t, l.process.Process.Signal(syscall.SIGTERM))
+		fallthrough
+	default:
 		time.AfterFunc(m.after, func() { killed <- l.kill() })
 		l.sendUntil(l.days*perDay, l.over)
 	}
 	at = <-killed
+	if m.stopping && l.end(t) == nil {
+		l.leave()
+		return at, true
+	}
 	l.requireKilled()
-	return at
+	return at, false
 }
 
 var checkpointAge = regexp.MustCompile(`(?m)^otelcol_exfil_checkpoint_age[a-z_]*\{.*\} (\S+)$`)
@@ -146,27 +163,34 @@ func (s *stream) killed(t *testing.T, all []moment) (known []try, costs []loss) 
 	known = slices.Clone(s.tries)
 	for _, m := range all {
 		life := len(s.tries)
-		at := s.untilKilled(t, m)
+		at, ended := s.untilKilled(t, m)
 		var cost loss
 		known, cost = s.survived(t, known, life, at)
-		deliveries, _, _ := cost.acknowledged()
-		if m.settled {
+		deliveries, _ := cost.acknowledged()
+		if m.settled || ended {
 			require.Zero(t, deliveries, "what was acknowledged before a checkpoint began is in it")
 		}
 		require.LessOrEqual(t, cost.age, checkpoints+tardiness, "no more is missing than what was acknowledged since the last checkpoint began")
+		cost.moment, cost.ended = m, ended
 		costs = append(costs, cost)
 	}
 	return known, costs
 }
 
-// report says what kills have cost.
-func report(t *testing.T, s *stream, costs []loss) {
+// report says what kills have cost, and returns how many deliveries one in the midst of work did at the median.
+func report(t *testing.T, s *stream, costs []loss) (median int) {
 	t.Helper()
 	var deliveries, flows []int
 	var ages []time.Duration
-	total, all := 0, 0
+	total, all, ended := 0, 0, 0
 	for _, c := range costs {
-		d, f, _ := c.acknowledged()
+		if c.ended {
+			ended++
+		}
+		if !c.working() {
+			continue
+		}
+		d, f := c.acknowledged()
 		deliveries, flows, ages = append(deliveries, d), append(flows, f), append(ages, c.age)
 		total += f
 	}
@@ -176,9 +200,10 @@ func report(t *testing.T, s *stream, costs []loss) {
 	slices.Sort(deliveries)
 	slices.Sort(flows)
 	slices.Sort(ages)
-	half, last := len(costs)/2, len(costs)-1
-	t.Logf("%d kills: acknowledged and missing at the median %d deliveries, %d flows of %s; at most %d, %d, %s; in all %d of %d flows",
-		len(costs), deliveries[half], flows[half], ages[half].Round(time.Millisecond), deliveries[last], flows[last], ages[last].Round(time.Millisecond), total, all)
+	half, last := len(ages)/2, len(ages)-1
+	t.Logf("%d kills, %d of which came too late; of %d in the midst of work are acknowledged and missing at the median %d deliveries, %d flows of %s; at most %d, %d, %s; in all %d of %d flows",
+		len(costs), ended, len(ages), deliveries[half], flows[half], ages[half].Round(time.Millisecond), deliveries[last], flows[last], ages[last].Round(time.Millisecond), total, all)
+	return deliveries[half]
 }
 
 // Given two weeks of an office, of which each delivery is sent until it is acknowledged, when the collector is killed at random
@@ -197,7 +222,8 @@ func TestACollectorThatIsKilledGoesOn(t *testing.T) {
 	s.pace = pace
 	learned := len(s.tries)
 	known, costs := s.killed(t, moments(random, kills(), officeDays*perDay-perDay))
-	report(t, s, costs)
+	// A busy machine may delay checkpoints, and deliveries with them. Half of the kills find one in time.
+	assert.LessOrEqual(t, report(t, s, costs), int(2*checkpoints/pace))
 	s.pace = 0
 	life := len(s.tries)
 	s.live(t, s.days*perDay)
@@ -221,6 +247,29 @@ func TestACollectorThatIsKilledGoesOn(t *testing.T) {
 	statuses := statusesIn(w.all())
 	assert.Equal(t, []string{"warming_up", "ready"}, slices.Compact(statuses), "no second warm-up, and nothing lost")
 	assert.Equal(t, "warming_up", statuses[0])
+}
+
+// Given that nobody takes the alerts, when the collector is killed, then the next one delivers them.
+func TestAlertsThatNobodyTookSurviveAKill(t *testing.T) {
+	t.Parallel()
+	w := newWitness(t)
+	s := newStream(t, officeDays, hour, w).asLogs()
+	stolen := (thefts()[0].day*24+thefts()[0].hour)*slotsPerHour + 1
+	s.live(t, stolen-1)
+	require.Empty(t, anomaliesIn(w.all()))
+
+	w.refuses.Store(true)
+	l := s.ready(t)
+	l.sendUntil(stolen, never)
+	l.settle()
+	l.kill()
+	l.requireKilled()
+	require.Empty(t, anomaliesIn(w.all()))
+
+	w.refuses.Store(false)
+	s.live(t, stolen)
+	assert.Contains(t, entities(anomaliesIn(w.all())), "unusual_destination_port 4444")
+	assert.Len(t, uids(anomaliesIn(w.all())), len(anomaliesIn(w.all())), "once each")
 }
 
 // requireThefts requires that each theft was told under the port or region that is new.

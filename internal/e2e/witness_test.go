@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -12,6 +13,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/otel-exfil/exfil/internal/alert"
 )
@@ -19,7 +22,8 @@ import (
 // witness receives alerts over OTLP and forgets none, whatever becomes of those who send them.
 type witness struct {
 	plogotlp.UnimplementedGRPCServer
-	port string
+	port    string
+	refuses atomic.Bool
 
 	mu   sync.Mutex
 	seen plog.Logs
@@ -43,8 +47,11 @@ func newWitness(t *testing.T) *witness {
 	return w
 }
 
-// Export takes what a collector sends.
+// Export takes what a collector sends, or refuses it.
 func (w *witness) Export(_ context.Context, r plogotlp.ExportRequest) (plogotlp.ExportResponse, error) {
+	if w.refuses.Load() {
+		return plogotlp.NewExportResponse(), status.Error(codes.Unavailable, "the witness looks away")
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r.Logs().ResourceLogs().MoveAndAppendTo(w.seen.ResourceLogs())
