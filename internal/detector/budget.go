@@ -29,7 +29,7 @@ func newSpaces(settings Settings, span time.Duration, keys *keyer, tallies *tall
 		}
 		s := newSpace(w.By, keys, w.MaxEntities, span, tallies, false)
 		s.senders = keys.number(sendersOf(w))
-		s.own(w, s)
+		s.own(w, i, s)
 		mains, ofRule[w.Rule] = append(mains, s), s
 		for _, fields := range w.Details {
 			at := slices.IndexFunc(details, func(s *space) bool { return s.canServe(w, fields) })
@@ -40,7 +40,7 @@ func newSpaces(settings Settings, span time.Duration, keys *keyer, tallies *tall
 					details[at].senders = keys.number(sendersOf(w))
 				}
 			}
-			details[at].own(w, ofRule[w.Rule])
+			details[at].own(w, i, ofRule[w.Rule])
 		}
 	}
 	for i := range settings.Watches {
@@ -94,7 +94,7 @@ func newSpace(fields []flow.Field, keys *keyer, limit int, span time.Duration, t
 }
 
 // own adds a rule to those the space is watched for.
-func (s *space) own(w *Watch, main *space) {
+func (s *space) own(w *Watch, number int, main *space) {
 	o := owner{
 		rule: w.Rule, by: w.By, main: main,
 		threshold: w.Threshold, budget: w.Budget,
@@ -105,6 +105,7 @@ func (s *space) own(w *Watch, main *space) {
 		o.positions = append(o.positions, slices.Index(s.fields, f))
 	}
 	s.owners = append(s.owners, o)
+	s.rules |= flow.RuleNumber(number)
 	s.limit = max(s.limit, w.MaxEntities)
 }
 

@@ -52,6 +52,7 @@ type scratch struct {
 	keys   [][]uint64 // by key, then by flow: the hash; 0 where the flow lacks a field of the key
 	tuples []uint64   // hash of all that a contributor can be named by; 0: not computed yet
 	keyer  *keyer
+	exempt bool // some flows are exempt from some rules
 }
 
 // mass is a flow without its names.
@@ -108,12 +109,14 @@ func (k *keyer) hash(flows []flow.Flow, sc *scratch) {
 	}
 	sc.masses, sc.tuples, sc.keyer = sc.masses[:n], sc.tuples[:n], k
 	clear(sc.tuples)
+	sc.exempt = false
 	for j := range sc.keys {
 		sc.keys[j] = sc.keys[j][:n]
 	}
 	var fields [flow.FieldCount]uint64
 	for i := range flows {
 		sc.masses[i] = mass{flows[i].Time, flows[i].Bytes}
+		sc.exempt = sc.exempt || flows[i].NoAlert|flows[i].NoLearning != 0
 		k.hashFields(&flows[i], &fields)
 		for j, key := range k.keys {
 			sc.keys[j][i] = k.combine(&fields, key)

@@ -412,12 +412,16 @@ func (s *savedSpace) loadSums(r *codec.Reader, w *window, senders *savedSpace) (
 		var u savedSum
 		at, ok := s.place(r.Uint())
 		u.entity, u.homeless = at, !ok
-		u.bytes, u.flows, u.since = loadBytes(r), uint32(loadBelow(r, 1<<32)), uint32(loadBelow(r, 1<<32))
-		u.sender = loadSender(r, senders)
+		u.bytes, u.flows = loadBytes(r), uint32(loadBelow(r, 1<<32))
+		since := loadBelow(r, 2*untaughtFollows)
+		u.since, u.sender = uint32(since%untaughtFollows), loadSender(r, senders)
+		if since >= untaughtFollows {
+			u.untaught = r.Int()
+		}
 		if w != s.next {
 			u.prediction = baseline.LoadPrediction(r)
 			u.loadOwner(r, s)
-			u.found, u.score, u.ancient = r.Bool(), r.Float32(), loadBytes(r)
+			u.found, u.score, u.untaught = r.Bool(), r.Float32(), r.Int()
 		}
 		if r.Bool() {
 			scratch := &tally{}
@@ -481,8 +485,8 @@ func (s *space) admit(l *lane, w *window, u *savedSum) {
 	at := uint32(len(w.sums))
 	w.sums, w.outlooks = append(w.sums, u.sum), append(w.outlooks, u.outlook)
 	s.list(w, s.entities[u.entity].hash, at)
-	if u.ancient > 0 {
-		w.addAncient(at, u.ancient)
+	if u.untaught != 0 {
+		w.leaveUntaught(at, u.untaught)
 	}
 	sum, o := &w.sums[at], &w.outlooks[at]
 	o.threshold = math.MaxInt64

@@ -159,13 +159,6 @@ func (s *space) predictMissed(l *lane, o *outlook) (attention int64) {
 	return s.expect(l, o)
 }
 
-func (w *window) addAncient(at uint32, bytes int64) {
-	if w.ancient == nil {
-		w.ancient = make(map[uint32]int64)
-	}
-	w.ancient[at] = addBytes(w.ancient[at], bytes)
-}
-
 func (o *outage) save(w *codec.Writer) {
 	w.Uint(uint64(len(o.gaps)))
 	for _, r := range o.gaps {

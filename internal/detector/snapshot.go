@@ -75,11 +75,11 @@ func (f *frozen[T]) keep(at uint32, v T) {
 type keptSum struct {
 	sum
 	outlook
-	ancient int64
+	untaught int64
 }
 
 // now is what a place of a window holds.
-func (w *window) now(at uint32) keptSum { return keptSum{w.sums[at], w.outlooks[at], w.ancient[at]} }
+func (w *window) now(at uint32) keptSum { return keptSum{w.sums[at], w.outlooks[at], w.untaught[at]} }
 
 // take returns what was at a place when the snapshot was taken, which now is there.
 func (f *frozen[T]) take(at uint32, now T) T {

@@ -13,9 +13,10 @@ import (
 type space struct {
 	fields  []flow.Field
 	keyer   *keyer
-	key     int     // number of the key, see keyer
-	senders int     // number of a key that tells the hosts of one entity apart; -1: none does
-	owners  []owner // the rules it is watched for
+	key     int          // number of the key, see keyer
+	senders int          // number of a key that tells the hosts of one entity apart; -1: none does
+	owners  []owner      // the rules it is watched for
+	rules   flow.RuleSet // the same, see exemption
 	detail  bool
 	span    time.Duration
 	share   float64 // of a rule's budget of false alarms
@@ -75,7 +76,7 @@ type window struct {
 	index    *table // hash of the key → sums, outlooks
 	sums     []sum
 	outlooks []outlook
-	ancient  map[uint32]int64 // bytes of a sum that teach nothing, see arrival; nil: there are none
+	untaught map[uint32]int64 // bytes of a sum that are judged and teach nothing, less those that only teach; nil: there are none
 	frozen   *frozen[keptSum] // nil: no snapshot is being written
 }
 
@@ -126,7 +127,7 @@ func newWindow() *window { return &window{index: newTable()} }
 func (w *window) reset() {
 	w.index.reset()
 	clear(w.outlooks) // lets the tallies go
-	w.sums, w.outlooks, w.ancient = w.sums[:0], w.outlooks[:0], nil
+	w.sums, w.outlooks, w.untaught = w.sums[:0], w.outlooks[:0], nil
 }
 
 // add sums those of flows[from:to] that have the key, all of which came at the same stage.
@@ -142,6 +143,12 @@ func (s *space) add(l *lane, came arrival, flows []flow.Flow, sc *scratch, from,
 		if key == 0 {
 			continue
 		}
+		var exempt exemption
+		if sc.exempt {
+			if exempt = s.exempts(&flows[i]); exempt == leftOut {
+				continue
+			}
+		}
 		at, ok := w.index.get(key)
 		if !ok {
 			at = s.enter(l, w, key, &flows[i], sc, i)
@@ -150,13 +157,17 @@ func (s *space) add(l *lane, came arrival, flows []flow.Flow, sc *scratch, from,
 			w.keep(at)
 		}
 		u := &w.sums[at]
-		u.bytes = addBytes(u.bytes, m.bytes)
-		u.flows++
-		if came == ancient {
-			w.addAncient(at, m.bytes)
-		}
 		if u.sender != senders[i] {
 			u.sender = 0
+		}
+		if exempt == onlyTeaches {
+			w.teachBesides(at, m.bytes, came)
+			continue
+		}
+		u.bytes = addBytes(u.bytes, m.bytes)
+		u.flows++
+		if came == ancient || exempt == onlyJudged {
+			w.leaveUntaught(at, m.bytes)
 		}
 		if u.bytes >= u.attention {
 			s.attend(l, w, at, &flows[i], sc.tuple(i, &flows[i]), found)
@@ -413,7 +424,7 @@ func (s *space) open(l *lane, found []Finding) []Finding {
 	for i := range s.current.sums {
 		u, o := &s.current.sums[i], &s.current.outlooks[i]
 		u.attention = s.predict(l, o)
-		if u.bytes >= o.threshold {
+		if u.bytes > 0 && u.bytes >= o.threshold {
 			found = append(found, s.find(l, s.current, uint32(i), at))
 		}
 	}
@@ -442,9 +453,9 @@ func (s *space) close(l *lane, endsDay bool, found []Finding) []Finding {
 		}
 		switch {
 		case s.less.LearnsFirst:
-		case s.current.ancient[uint32(i)] > 0:
+		case s.current.untaught[uint32(i)] != 0:
 			rest := *u
-			if rest.bytes -= s.current.ancient[uint32(i)]; rest.bytes > 0 {
+			if rest.bytes = s.current.taught(uint32(i)); rest.bytes > 0 {
 				s.teach(l, &rest, o, s.model.Judge(o.prediction, rest.bytes))
 			}
 		default:

@@ -135,18 +135,29 @@ const (
 	knownSender        // from here on: the place of the sender's entity, plus knownSender
 )
 
+// untaughtFollows marks the seconds of a sum of the next window behind whose sender its untaught bytes stand. Those of
+// the first version have no such mark, and it takes a sum that has one for damaged.
+const untaughtFollows = 1 << 32
+
 func (s *space) saveSum(w *codec.Writer, l *lane, k *keptSum, next bool) {
 	w.Uint(uint64(k.entity))
 	w.Int(k.bytes)
 	w.Uint(uint64(k.flows))
-	w.Uint(uint64(k.since))
+	since := uint64(k.since)
+	if next && k.untaught != 0 {
+		since |= untaughtFollows
+	}
+	w.Uint(since)
 	w.Uint(s.saidSender(l, k.sender))
+	if since >= untaughtFollows {
+		w.Int(k.untaught)
+	}
 	if !next {
 		k.prediction.Save(w)
 		w.Uint(uint64(k.owner))
 		w.Bool(k.found)
 		w.Float32(k.score)
-		w.Int(k.ancient)
+		w.Int(k.untaught)
 	}
 	w.Bool(k.tally != nil)
 	if k.tally != nil {

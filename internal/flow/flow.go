@@ -75,4 +75,19 @@ type Flow struct {
 	// Total and Final as in Record: where Total is not 0, Bytes is a running total.
 	Total uint64
 	Final bool
+	// NoAlert are the rules towards whose alerts the bytes do not count, NoLearning those whose baselines they do
+	// not teach.
+	NoAlert, NoLearning RuleSet
 }
+
+// RuleSet is a set of rules by their numbers, which are their places among the rules at work.
+type RuleSet uint64
+
+// TellableRules is how many rules a RuleSet tells apart: the first ones. The others are in it together.
+const TellableRules = 63
+
+// AllRules is the set of all rules.
+const AllRules RuleSet = 1<<(TellableRules+1) - 1
+
+// RuleNumber is the set of the rule with that number, which is not negative.
+func RuleNumber(i int) RuleSet { return 1 << min(i, TellableRules) }
