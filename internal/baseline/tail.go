@@ -55,44 +55,51 @@ type student struct{}
 
 // surprise is −ln P(T > z). With φ = atan2(√5, z), P = (φ − sin φ cos φ (1 + ⅔ sin² φ)) / π. Far out, where the
 // difference would cancel, its leading term 8φ⁵/(15π) serves.
-func (student) surprise(z float64) float64 {
+func (t student) surprise(z float64) float64 {
+	surprise, _ := t.at(z)
+	return surprise
+}
+
+// at returns the surprise at z and how fast it grows there, which is the density, 8 sin⁶ φ / (3π√5), over P.
+func (student) at(z float64) (surprise, slope float64) {
 	phi := math.Atan2(math.Sqrt(5), z)
 	if z > 1000 {
-		return -(math.Log(8/(15*math.Pi)) + 5*math.Log(phi))
+		return -(math.Log(8/(15*math.Pi)) + 5*math.Log(phi)), 5 / z
 	}
-	sin, cos := math.Sincos(phi)
-	return -math.Log((phi - sin*cos*(1+2.0/3*sin*sin)) / math.Pi)
+	scale := 1 / math.Sqrt(z*z+5)
+	sin, cos := math.Sqrt(5)*scale, z*scale
+	square := sin * sin
+	p := (phi - sin*cos*(1+2.0/3*square)) / math.Pi
+	return -math.Log(p), 8 / (3 * math.Pi * math.Sqrt(5)) * square * square * square / p
 }
 
 func (student) prior() float64 { return 30 }
 
+const (
+	// Far out, P is studentFar/z⁵. With z² + studentNear instead of z², it is ½ at 0, too.
+	studentFar  = 9.490167245562361 // 8·5^2.5/(15π)
+	studentNear = 3.245798421404659 // (2·studentFar)^0.4
+)
+
+// deviation is solved by Newton's method, from a guess that is right at both ends.
 func (t student) deviation(x float64) float64 {
-	if x <= 0 {
+	switch {
+	case x <= 0:
 		return math.Inf(-1)
-	}
-	if x > 700 { // z would overflow long before: e^(700/5)
+	case x > 700: // z would overflow long before: e^(700/5)
 		return math.Inf(1)
+	case x < math.Ln2: // below the centre, where P is more than half
+		return -t.deviation(-math.Log(-math.Expm1(-x)))
 	}
-	lo, hi := -1.0, 1.0
-	for t.surprise(lo) > x {
-		lo *= 2
-		if lo < -1e15 {
-			return math.Inf(-1)
+	z := math.Sqrt(max(0, math.Pow(studentFar*math.Exp(x), 0.4)-studentNear))
+	for before := math.Inf(1); ; {
+		surprise, slope := t.at(z)
+		step := (x - surprise) / slope
+		z = max(0, z+step)
+		// Steps shrink by their square, until the surprise knows no better.
+		if math.Abs(step) <= 1e-12*(1+z) || math.Abs(step) >= before/2 {
+			return z
 		}
+		before = math.Abs(step)
 	}
-	for t.surprise(hi) < x {
-		lo, hi = hi, hi*2
-	}
-	for range 60 {
-		mid := lo + (hi-lo)/2
-		if mid <= lo || mid >= hi {
-			break
-		}
-		if t.surprise(mid) < x {
-			lo = mid
-		} else {
-			hi = mid
-		}
-	}
-	return hi
 }
