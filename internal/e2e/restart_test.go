@@ -27,6 +27,7 @@ func (s *stream) disturbed(t *testing.T, random *rand.Rand, n int) {
 		if life < reloads {
 			sig = syscall.SIGHUP
 		}
+		l.listening()
 		signalled := make(chan error, 1)
 		time.AfterFunc(time.Duration(random.Int64N(int64(5*time.Millisecond))), func() { signalled <- l.process.Process.Signal(sig) })
 		l.sendUntil(n, func() bool { return l.over() || sig == syscall.SIGHUP && l.said(t, ready) > before })
@@ -39,6 +40,7 @@ func (s *stream) disturbed(t *testing.T, random *rand.Rand, n int) {
 		l = s.ready(t)
 	}
 	l.sendUntil(n, never)
+	l.listening()
 	l.terminate()
 }
 

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"syscall"
@@ -229,4 +230,36 @@ func (l *life) requireKilled() {
 	require.Equal(l.t, syscall.SIGKILL, exit.Sys().(syscall.WaitStatus).Signal())
 	require.Zero(l.t, l.said(l.t, "panic"))
 	l.leave()
+}
+
+// settle returns when a checkpoint is there that has begun since: the second that is made from now on.
+func (l *life) settle() {
+	l.t.Helper()
+	for range 2 {
+		since := time.Now()
+		l.await(l.t, "through with a checkpoint", func() bool { return l.saved().After(since) })
+	}
+}
+
+// listening returns when a collector that takes flows listens to signals, too. It does so after it has said that it is
+// ready, without a word, and until then they end it as a kill does. That it has made a checkpoint since it was started is
+// long after.
+func (l *life) listening() {
+	l.t.Helper()
+	l.await(l.t, "through with its first checkpoint", func() bool { return !l.saved().IsZero() })
+}
+
+var checkpointAge = regexp.MustCompile(`(?m)^otelcol_exfil_checkpoint_age[a-z_]*\{.*\} (\S+)$`)
+
+// saved returns when the collector has made its last checkpoint, or a bit earlier; zero: it has made none yet.
+func (l *life) saved() time.Time {
+	l.t.Helper()
+	asked := time.Now()
+	found := checkpointAge.FindStringSubmatch(get(l.t, l.scrape, "/metrics"))
+	if found == nil {
+		return time.Time{}
+	}
+	age, err := strconv.ParseFloat(found[1], 64)
+	require.NoError(l.t, err)
+	return asked.Add(-time.Duration(age * float64(time.Second)))
 }
