@@ -2,22 +2,32 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/otel-exfil/exfil/internal/rule"
 )
 
-// EnabledRules returns the rules to apply, sorted by id, each with what it leaves to all rules
-// filled in: the built-in ones, changed by the rule files and then by the rules named here.
-func (c *Config) EnabledRules() ([]rule.Rule, error) {
+// AllRules returns the rules that there are, disabled ones included, sorted by id: the built-in ones, changed by the
+// rule files and then by the rules named here.
+func (c *Config) AllRules() ([]rule.Rule, error) {
 	files, err := rule.LoadFiles(c.RuleFiles)
 	if err != nil {
 		return nil, err
 	}
-	rules, err := rule.Resolve(files, c.Rules)
+	return rule.Resolve(files, c.Rules)
+}
+
+// EnabledRules returns those of AllRules that apply, each with what it leaves to all rules filled in.
+func (c *Config) EnabledRules() ([]rule.Rule, error) {
+	rules, err := c.AllRules()
 	if err != nil {
 		return nil, err
 	}
+	return c.enabled(rules), nil
+}
+
+func (c *Config) enabled(rules []rule.Rule) (enabled []rule.Rule) {
 	common := rule.Settings{
 		Budget:      c.AlertBudget,
 		MinBytes:    int64(c.MinBytes),
@@ -25,29 +35,38 @@ func (c *Config) EnabledRules() ([]rule.Rule, error) {
 		Spans:       c.Windows,
 		SuppressFor: c.Alerts.SuppressFor,
 	}
-	var enabled []rule.Rule
 	for _, r := range rules {
 		if r.Enabled {
 			enabled = append(enabled, r.Inherit(common))
 		}
 	}
-	return enabled, nil
+	return enabled
 }
 
 func (c *Config) checkRules(p *problems) {
-	_, err := rule.NewExceptions(c.Exceptions)
-	p.take(err)
-	rules, err := c.EnabledRules()
+	all, err := c.AllRules()
+	c.checkExceptions(p, all)
 	if err != nil {
 		p.take(err)
 		return
 	}
+	rules := c.enabled(all)
 	if len(rules) == 0 {
 		p.add("rules", "every rule is disabled, so that nothing could ever alert; enable one")
 	}
 	for _, r := range rules {
 		c.checkOwnWindows(p, r)
 	}
+}
+
+// checkExceptions compiles the exceptions as they will be, but for what they look up in files that are opened at start.
+func (c *Config) checkExceptions(p *problems, rules []rule.Rule) {
+	options := rule.ExceptionOptions{Rules: rules}
+	if c.Geo.ASNDatabase != "" {
+		options.ASN = func(netip.Addr) (uint32, string, bool) { return 0, "", false }
+	}
+	_, err := rule.NewExceptions(c.Exceptions, options)
+	p.take(err)
 }
 
 // checkOwnWindows holds a rule's own windows against what is set for all rules.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/otel-exfil/exfil/internal/engine/internal/metadata"
 	"github.com/otel-exfil/exfil/internal/observer"
+	"github.com/otel-exfil/exfil/internal/rule"
 )
 
 // newTelemetry registers what metadata.yaml describes. Everything is read from the observer's
@@ -67,6 +68,7 @@ func newTelemetry(set Settings, e *engine, now func() time.Time) (*metadata.Tele
 		t.RegisterExfilSuppressedAlertsCallback(stat(func(s *observer.Stats) int64 { return s.Suppressed })),
 		t.RegisterExfilPendingAlertsCallback(stat(func(s *observer.Stats) int64 { return s.Pending })),
 		t.RegisterExfilDroppedAlertsCallback(stat(func(s *observer.Stats) int64 { return s.Dropped })),
+		t.RegisterExfilNetworkFileFailuresCallback(stat(func(s *observer.Stats) int64 { return s.NetworkFileFailures })),
 		t.RegisterExfilLostWindowsCallback(stat(func(s *observer.Stats) int64 { return s.LostWindows })),
 		t.RegisterExfilFailedEmissionsCallback(func(_ context.Context, to metric.Int64Observer) error {
 			to.Observe(e.alerts.failures.Load()+e.gauges.failures.Load(), common)
@@ -88,7 +90,7 @@ func newTelemetry(set Settings, e *engine, now func() time.Time) (*metadata.Tele
 			return nil
 		}),
 	)
-	err = errors.Join(err, registerCheckpoints(t, &e.kept, now, common))
+	err = errors.Join(err, registerCheckpoints(t, &e.kept, now, common), registerExceptions(t, o, own))
 	if err != nil {
 		t.Shutdown()
 		return nil, err
@@ -117,6 +119,42 @@ func registerCheckpoints(t *metadata.TelemetryBuilder, kept *keeperStats, now fu
 		}),
 		t.RegisterExfilCheckpointFailuresCallback(func(_ context.Context, to metric.Int64Observer) error {
 			to.Observe(kept.failures.Load(), common)
+			return nil
+		}),
+	)
+}
+
+// registerExceptions tells of each exception what fell under it, and of all together how they stand.
+func registerExceptions(t *metadata.TelemetryBuilder, o *observer.Observer, own []attribute.KeyValue) error {
+	with := func(more ...attribute.KeyValue) metric.MeasurementOption {
+		return metric.WithAttributes(append(own[:len(own):len(own)], more...)...)
+	}
+	each := func(read func(*rule.ExceptionReport) (within, above int64)) metric.Int64Callback {
+		return func(_ context.Context, to metric.Int64Observer) error {
+			for _, x := range o.Exceptions() {
+				name, owner := attribute.String("exception", x.Name), attribute.String("owner", x.Owner)
+				within, above := read(&x)
+				to.Observe(within, with(name, owner, attribute.String("outcome", "excepted")))
+				to.Observe(above, with(name, owner, attribute.String("outcome", "above_ceiling")))
+			}
+			return nil
+		}
+	}
+	return errors.Join(
+		t.RegisterExfilExceptionFlowsCallback(each(func(x *rule.ExceptionReport) (int64, int64) { return x.Flows, x.AboveFlows })),
+		t.RegisterExfilExceptionBytesCallback(each(func(x *rule.ExceptionReport) (int64, int64) { return x.Bytes, x.AboveBytes })),
+		t.RegisterExfilExceptionsCallback(func(_ context.Context, to metric.Int64Observer) error {
+			exceptions := o.Exceptions()
+			if len(exceptions) == 0 {
+				return nil
+			}
+			by := make(map[rule.ExceptionStatus]int64)
+			for _, x := range exceptions {
+				by[x.Status]++
+			}
+			for _, status := range rule.ExceptionStatuses() {
+				to.Observe(by[status], with(attribute.String("status", string(status))))
+			}
 			return nil
 		}),
 	)

@@ -49,7 +49,7 @@ func nonZero(t *testing.T, w *world, name string) map[string]int64 {
 
 func TestTelemetryTellsWhatHappened(t *testing.T) {
 	cfg := enginetest.Quick()
-	cfg.Exceptions = []rule.ExceptionConfig{{Name: "backup", Match: rule.ExceptionMatchConfig{Ports: []int{873}}}}
+	cfg.Exceptions = []rule.ExceptionConfig{{Name: "backup", Match: rule.ExceptionMatchConfig{Ports: []any{873}}}}
 	w := newWorld(t, cfg)
 	hours := enginetest.Ordinary(3)
 	for _, hour := range hours {

@@ -6,6 +6,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 
 	"github.com/otel-exfil/exfil/internal/alert"
+	"github.com/otel-exfil/exfil/internal/condition"
 	"github.com/otel-exfil/exfil/internal/decode"
 	"github.com/otel-exfil/exfil/internal/detector"
 	"github.com/otel-exfil/exfil/internal/flow"
@@ -19,9 +20,10 @@ type Batch struct {
 	scratch decode.Scratch
 	records []flow.Record // of the log record in hand
 	flows   []flow.Flow   // of the whole batch, leaving ones only
-	// excepted holds, for each of flows, the index of the exception that it matches, or -1. It
-	// is empty where there are no exceptions.
-	excepted []int32
+	// excepted are the exceptions that flows fall under, in the order of flows.
+	excepted []excepting
+	matched  []int32          // of the flow in hand
+	record   condition.Record // that it is of
 
 	runningTotals bool // some of flows are
 	// counted are those of flows that counters tell of, in the order of flows.
@@ -54,6 +56,7 @@ func (b *Batch) reset() {
 	b.records = b.records[:0]
 	b.flows = b.flows[:0]
 	b.excepted = b.excepted[:0]
+	b.record = condition.Record{}
 	clear(b.findings)
 	b.findings = b.findings[:0]
 	b.runningTotals = false
@@ -73,9 +76,11 @@ func (o *Observer) Decode(ld plog.Logs) *Batch {
 	for i := range resources.Len() {
 		resource := resources.At(i)
 		o.decoder.Resource(&b.scratch, resource.Resource())
+		b.record.Resource = resource
 		scopes := resource.ScopeLogs()
 		for j := range scopes.Len() {
 			scope := scopes.At(j)
+			b.record.Scope = scope
 			records := scope.LogRecords()
 			b.read += int64(records.Len())
 			if isOwn(scope) {
@@ -88,6 +93,7 @@ func (o *Observer) Decode(ld plog.Logs) *Batch {
 		}
 	}
 	b.scratch.Reset()
+	b.record = condition.Record{}
 	return b
 }
 
@@ -113,13 +119,15 @@ func (o *Observer) decodeRecord(b *Batch, lr plog.LogRecord) {
 	var reason decode.Reason
 	b.records, reason = o.decoder.Log(&b.scratch, lr, b.records[:0])
 	b.reasons[reason]++
+	b.record.Log = lr
 	for i := range b.records {
-		o.resolve(b, &b.records[i])
+		o.resolve(b, &b.records[i], &b.record)
 	}
 }
 
-// resolve adds the flow of bytes that leave, if r is one, completed by its place.
-func (o *Observer) resolve(b *Batch, r *flow.Record) {
+// resolve adds the flow of bytes that leave, if r is one, completed by its place. It was read of a log record, nil if of a
+// data point.
+func (o *Observer) resolve(b *Batch, r *flow.Record, log *condition.Record) {
 	n := len(b.flows)
 	b.flows = slices.Grow(b.flows, 1)[:n+1]
 	f := &b.flows[n]
@@ -132,8 +140,11 @@ func (o *Observer) resolve(b *Batch, r *flow.Record) {
 	if o.locator != nil {
 		f.Place = o.locator.Complete(f.Place, f.Destination)
 	}
-	if o.hasExceptions {
-		b.excepted = append(b.excepted, int32(o.exceptions.Match(f)))
+	if o.exceptions.Len() > 0 {
+		b.matched = o.exceptions.Match(f, log, b.matched[:0])
+		for _, exception := range b.matched {
+			b.excepted = append(b.excepted, excepting{flow: n, exception: int(exception)})
+		}
 	}
 	b.runningTotals = b.runningTotals || f.Total != 0
 }

@@ -80,7 +80,7 @@ func (o *Observer) decodePoint(b *Batch, p pmetric.NumberDataPoint) {
 		return
 	}
 	n := len(b.flows)
-	if o.resolve(b, r); len(b.flows) > n {
+	if o.resolve(b, r, nil); len(b.flows) > n {
 		b.counted = append(b.counted, counted{at, n})
 		return
 	}

@@ -273,7 +273,7 @@ func TestDataPointsAreCountedByWhatBecameOfThem(t *testing.T) {
 
 func TestExceptionsKeepCountersOutByWhatTheyAdd(t *testing.T) {
 	b := newBench(t, func(cfg *config.Config) {
-		cfg.Exceptions = []rule.ExceptionConfig{{Name: "backup", Match: rule.ExceptionMatchConfig{Ports: []int{443}}}}
+		cfg.Exceptions = []rule.ExceptionConfig{{Name: "backup", Match: rule.ExceptionMatchConfig{Ports: []any{443}}}}
 		require.NoError(t, cfg.Validate())
 	})
 	s := newSender(cumulative(), b.now)

@@ -6,6 +6,7 @@ package observer
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"sync"
 	"time"
@@ -55,11 +56,12 @@ type Observer struct {
 	counts   counters
 	batches  sync.Pool // *Batch
 
-	hasExceptions bool
-	admission     sync.Mutex // guards Admit of exceptions, totals and streams
-	exceptions    *rule.Exceptions
-	totals        *totals
-	streams       *stream.Streams
+	watched    flow.RuleSet // all rules at work
+	admission  sync.Mutex   // guards what exceptions count, totals and streams
+	exceptions *rule.Exceptions
+	reviewAt   time.Time // when exceptions are to be looked at next
+	totals     *totals
+	streams    *stream.Streams
 
 	checking sync.Mutex // guards health
 	health   health
@@ -82,18 +84,12 @@ func New(cfg *config.Config, s Settings) (*Observer, error) {
 	if err != nil {
 		return nil, err
 	}
-	exceptions, err := rule.NewExceptions(cfg.Exceptions)
-	if err != nil {
-		return nil, err
-	}
 	o := &Observer{
-		logger:        s.Logger,
-		now:           s.Now,
-		decoder:       decoder,
-		scope:         flow.NewScope(cfg.Networks.Prefixes()),
-		counts:        newCounters(),
-		hasExceptions: len(cfg.Exceptions) > 0,
-		exceptions:    exceptions,
+		logger:  s.Logger,
+		now:     s.Now,
+		decoder: decoder,
+		scope:   flow.NewScope(cfg.Networks.Prefixes()),
+		counts:  newCounters(),
 		places: geo.Options{
 			Database:       cfg.Geo.Database,
 			ASNDatabase:    cfg.Geo.ASNDatabase,
@@ -103,6 +99,9 @@ func New(cfg *config.Config, s Settings) (*Observer, error) {
 	}
 	o.batches.New = func() any { return newBatch() }
 	if err := o.equip(cfg, rules); err != nil {
+		return nil, err
+	}
+	if err := o.equipExceptions(cfg); err != nil {
 		return nil, err
 	}
 	o.readings.version = s.BuildVersion
@@ -116,9 +115,7 @@ func New(cfg *config.Config, s Settings) (*Observer, error) {
 	}
 	s.Logger.Info("Memory that what is learned may take at most, all limits being reached",
 		zap.String("total", bytesize.Size(memory.Total()).Human()), zap.Int64("bytes", memory.Total()))
-	for _, name := range exceptions.Expired(s.Now()) {
-		s.Logger.Warn("An exception has expired and matches nothing any more", zap.String("exception", name))
-	}
+	o.reviewExceptions(s.Now())
 	return o, nil
 }
 
@@ -133,11 +130,14 @@ func (o *Observer) KeepReadings(top int) {
 // are counted and logged as ever. Call it before Start.
 func (o *Observer) DiscardAlerts() { o.pending.discards = true }
 
-// Start opens the databases and, if they are to be reloaded, watches them until Close.
+// Start opens the databases and the files of networks and, if they are to be reloaded, watches them until Close.
 func (o *Observer) Start(context.Context) error {
 	locator, err := geo.Open(o.places)
 	if err != nil {
 		return err
+	}
+	if err := o.exceptions.Open(o.places.ReloadInterval); err != nil {
+		return fmt.Errorf("exceptions: %w; give the path of a text file with one network a line that the collector may read", err)
 	}
 	o.locator = locator
 	locator.Start()
@@ -146,6 +146,7 @@ func (o *Observer) Start(context.Context) error {
 
 // Close ends what Start began. It may be called without Start, and again.
 func (o *Observer) Close() error {
+	o.exceptions.Close()
 	if o.locator == nil {
 		return nil
 	}
@@ -197,9 +198,11 @@ func (o *Observer) admit(b *Batch, now time.Time) {
 	defer o.admission.Unlock()
 	o.totals.age(now)
 	o.openStreams(b, now)
-	kept, left := b.flows[:0], b.counted
+	kept, left, excepted := b.flows[:0], b.counted, b.excepted
 	for i := range b.flows {
 		f := &b.flows[i]
+		var own []excepting
+		own, excepted = exceptionsOf(i, excepted)
 		if len(left) > 0 && left[0].flow == i {
 			c := &left[0]
 			left = left[1:]
@@ -213,7 +216,7 @@ func (o *Observer) admit(b *Batch, now time.Time) {
 				continue
 			}
 		}
-		if len(b.excepted) > 0 && b.excepted[i] >= 0 && o.exceptions.Admit(int(b.excepted[i]), f, now) {
+		if len(own) > 0 && o.except(own, f, now) {
 			b.exempted++
 			continue
 		}
@@ -240,6 +243,7 @@ func (o *Observer) Tick() {
 	now := o.now()
 	o.decide(o.detector.Tick(now, nil), now)
 	o.readings.take(o.detector)
+	o.reviewExceptions(now)
 	if at := o.checkHealth(now); !at.IsZero() {
 		o.judge.pass(at, now)
 	}
@@ -306,6 +310,8 @@ func (o *Observer) Stats() Stats {
 		Pending:       o.pending.waiting.Load(),
 		Dropped:       o.pending.dropped.Load(),
 		LostWindows:   o.readings.lost.Load(),
+
+		NetworkFileFailures: o.exceptions.ReadFailures(),
 	}
 }
 

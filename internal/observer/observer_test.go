@@ -198,7 +198,7 @@ func TestExceptedFlowsAreKeptOutUpToTheirCeiling(t *testing.T) {
 	b := newBench(t, func(cfg *config.Config) {
 		cfg.Exceptions = []rule.ExceptionConfig{{
 			Name:     "backup",
-			Match:    rule.ExceptionMatchConfig{Ports: []int{873}, Networks: []string{"198.51.100.0/24"}},
+			Match:    rule.ExceptionMatchConfig{Ports: []any{873}, Networks: []string{"198.51.100.0/24"}},
 			MaxBytes: &ceiling,
 		}}
 	})
@@ -215,7 +215,7 @@ func TestExceptedFlowsAreKeptOutUpToTheirCeiling(t *testing.T) {
 func TestARefusedBatchSpendsNoCeiling(t *testing.T) {
 	ceiling := bytesize.Size(900_000_000)
 	b := newBench(t, func(cfg *config.Config) {
-		cfg.Exceptions = []rule.ExceptionConfig{{Name: "backup", Match: rule.ExceptionMatchConfig{Ports: []int{873}}, MaxBytes: &ceiling}}
+		cfg.Exceptions = []rule.ExceptionConfig{{Name: "backup", Match: rule.ExceptionMatchConfig{Ports: []any{873}}, MaxBytes: &ceiling}}
 	})
 	ld := b.logs(outbound(b.now, 873, 800_000_000))
 	for range 3 {
@@ -243,7 +243,7 @@ func TestAnExceptionThatHasExpiredIsWarnedOf(t *testing.T) {
 	var expired rule.Date
 	require.NoError(t, expired.UnmarshalText([]byte("2026-02-27")))
 	b := newBench(t, func(cfg *config.Config) {
-		cfg.Exceptions = []rule.ExceptionConfig{{Name: "move", Match: rule.ExceptionMatchConfig{Ports: []int{873}}, Expires: expired}}
+		cfg.Exceptions = []rule.ExceptionConfig{{Name: "move", Match: rule.ExceptionMatchConfig{Ports: []any{873}}, Expires: expired}}
 	})
 	entries := b.log.FilterField(zap.String("exception", "move")).All()
 	require.Len(t, entries, 1)

@@ -14,7 +14,7 @@ import (
 const (
 	// OwnAlert is the outcome of a record that is itself an alert of this component.
 	OwnAlert = "own_alert"
-	// Excepted is the outcome of a flow that an exception keeps out of the baselines.
+	// Excepted is the outcome of a flow that exceptions keep from all that rules do.
 	Excepted = "excepted"
 	// Repeated is the outcome of a flow whose running total or counter brings nothing new.
 	Repeated = "repeated"
@@ -38,6 +38,8 @@ type Stats struct {
 	Dropped    int64            // alerts lost because too many waited
 
 	LostWindows int64 // closed windows whose gauges were lost because too many waited
+
+	NetworkFileFailures int64 // times that a file of networks could not be read
 }
 
 // counters are the counts of delivered batches; each is added to once a batch.

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"fmt"
 	"math"
 	"net/netip"
 	"strings"
@@ -31,9 +32,33 @@ func compiled(t *testing.T, text string) *Exceptions {
 	t.Helper()
 	configs, err := decodeExceptions(t, text)
 	require.NoError(t, err)
-	exceptions, err := NewExceptions(configs)
+	exceptions, err := NewExceptions(configs, ExceptionOptions{Rules: someRules(), ASN: announcedBy, Now: noon})
 	require.NoError(t, err)
 	return exceptions
+}
+
+// someRules are three rules, the second of which is disabled.
+func someRules() []Rule {
+	return []Rule{{ID: "by_country"}, {ID: "by_port", Enabled: true}, {ID: "by_region", Enabled: true}}
+}
+
+// announcedBy knows of two autonomous systems.
+func announcedBy(a netip.Addr) (uint32, string, bool) {
+	switch {
+	case netip.MustParsePrefix("198.51.100.0/24").Contains(a):
+		return 64496, "Example Backup", true
+	case netip.MustParsePrefix("203.0.113.0/24").Contains(a):
+		return 64500, "Example Office", true
+	}
+	return 0, "", false
+}
+
+// first is the index of the first exception that f falls under, -1 if there is none.
+func first(e *Exceptions, f *flow.Flow) int {
+	if matched := e.Match(f, nil, nil); len(matched) > 0 {
+		return int(matched[0])
+	}
+	return -1
 }
 
 const backup = `
@@ -68,7 +93,7 @@ func TestAnExceptionMatchesWhereAllItsPartsDo(t *testing.T) {
 		"an address for a host":  func(f *flow.Flow) { f.Host, f.Source = "", netip.MustParseAddr("10.1.9.9") },
 		"the last second it has": func(f *flow.Flow) { f.Time = time.Date(2027, 6, 30, 23, 59, 59, 0, time.UTC).UnixNano() },
 	} {
-		assert.Equal(t, 0, exceptions.Match(backupFlow(change)), name)
+		assert.Equal(t, 0, first(exceptions, backupFlow(change)), name)
 	}
 	for name, change := range map[string]func(*flow.Flow){
 		"another network":    func(f *flow.Flow) { f.Destination = netip.MustParseAddr("198.51.101.7") },
@@ -79,9 +104,9 @@ func TestAnExceptionMatchesWhereAllItsPartsDo(t *testing.T) {
 		"no address at all":  func(f *flow.Flow) { f.Destination = netip.Addr{} },
 		"the day it expired": func(f *flow.Flow) { f.Time = time.Date(2027, 7, 1, 0, 0, 0, 0, time.UTC).UnixNano() },
 	} {
-		assert.Equal(t, -1, exceptions.Match(backupFlow(change)), name)
+		assert.Equal(t, -1, first(exceptions, backupFlow(change)), name)
 	}
-	assert.Equal(t, -1, new(Exceptions).Match(backupFlow(nil)), "no exception excepts nothing")
+	assert.Equal(t, -1, first(new(Exceptions), backupFlow(nil)), "no exception excepts nothing")
 }
 
 func TestTheFirstExceptionThatMatchesDecides(t *testing.T) {
@@ -91,9 +116,9 @@ exceptions:
   - {name: two, match: {ports: [22, 443]}}
   - {name: three, match: {networks: [198.51.100.7]}}
 `)
-	assert.Equal(t, 0, exceptions.Match(backupFlow(func(f *flow.Flow) { f.Port = 22 })))
-	assert.Equal(t, 1, exceptions.Match(backupFlow(nil)))
-	assert.Equal(t, 2, exceptions.Match(backupFlow(func(f *flow.Flow) { f.Port = 9 })))
+	assert.Equal(t, 0, first(exceptions, backupFlow(func(f *flow.Flow) { f.Port = 22 })))
+	assert.Equal(t, 1, first(exceptions, backupFlow(nil)))
+	assert.Equal(t, 2, first(exceptions, backupFlow(func(f *flow.Flow) { f.Port = 9 })))
 	assert.True(t, exceptions.Admit(2, backupFlow(func(f *flow.Flow) { f.Bytes = math.MaxInt64 }), noon), "no ceiling")
 }
 
@@ -101,7 +126,7 @@ func TestAboveItsCeilingExceptedTrafficIsOrdinary(t *testing.T) {
 	exceptions := compiled(t, "exceptions: [{name: sync, match: {ports: [443]}, max_bytes: 10kB}]")
 	admit := func(at time.Time, bytes int64) bool {
 		f := backupFlow(func(f *flow.Flow) { f.Time, f.Bytes = at.UnixNano(), bytes })
-		return exceptions.Admit(exceptions.Match(f), f, noon)
+		return exceptions.Admit(first(exceptions, f), f, noon)
 	}
 	window := noon.Truncate(ExceptionSpan)
 	assert.True(t, admit(window, 6000))
@@ -126,12 +151,6 @@ func TestASilentWindowIsForgotten(t *testing.T) {
 	}
 }
 
-func TestExpiredExceptionsAreNamed(t *testing.T) {
-	exceptions := compiled(t, backup+"  - {name: forever, match: {ports: [25]}}\n")
-	assert.Empty(t, exceptions.Expired(noon))
-	assert.Equal(t, []string{"nightly-backup"}, exceptions.Expired(noon.Add(12*time.Hour)))
-}
-
 func TestDatesQuotedOrNot(t *testing.T) {
 	for _, text := range []string{"2027-06-30", `"2027-06-30"`} {
 		configs, err := decodeExceptions(t, "exceptions: [{name: a, match: {ports: [1]}, expires: "+text+"}]")
@@ -154,32 +173,32 @@ func TestDatesQuotedOrNot(t *testing.T) {
 
 func TestWrongExceptionsAreNamedByTheirPath(t *testing.T) {
 	size := func(n int64) *bytesize.Size { s := bytesize.Size(n); return &s }
-	ports := ExceptionMatchConfig{Ports: []int{443}}
+	ports := ExceptionMatchConfig{Ports: []any{443}}
 	for want, config := range map[string]ExceptionConfig{
 		"exceptions[0].name: it is missing":                                                                            {Match: ports},
 		"exceptions[0].match: it names nothing and would except all traffic":                                           {Name: "a"},
 		"exceptions[0].max_bytes: 0 is not above 0":                                                                    {Name: "a", Match: ports, MaxBytes: size(0)},
 		"exceptions[0].max_bytes: -7 is not above 0":                                                                   {Name: "a", Match: ports, MaxBytes: size(-7)},
-		"exceptions[0].match.ports[1]: 70000 is out of 1..65535":                                                       {Name: "a", Match: ExceptionMatchConfig{Ports: []int{1, 70000}}},
+		"exceptions[0].match.ports[1]: 70000 is out of 1..65535":                                                       {Name: "a", Match: ExceptionMatchConfig{Ports: []any{1, 70000}}},
 		`exceptions[0].match.networks[0]: "10.0.0.0/33" is not a network`:                                              {Name: "a", Match: ExceptionMatchConfig{Networks: []string{"10.0.0.0/33"}}},
 		`exceptions[0].match.networks[0]: "fe80::1%eth0" is not a network`:                                             {Name: "a", Match: ExceptionMatchConfig{Networks: []string{"fe80::1%eth0"}}},
 		`exceptions[0].match.networks[0]: "198.51.100.7/24" has address bits beyond its length; write 198.51.100.0/24`: {Name: "a", Match: ExceptionMatchConfig{Networks: []string{"198.51.100.7/24"}}},
 		`exceptions[0].match.hosts[0]: "web[12]" is not a pattern`:                                                     {Name: "a", Match: ExceptionMatchConfig{Hosts: []string{"web[12]"}}},
 		`exceptions[0].match.hosts[0]: "" is not a pattern`:                                                            {Name: "a", Match: ExceptionMatchConfig{Hosts: []string{""}}},
 	} {
-		_, err := NewExceptions([]ExceptionConfig{config})
+		_, err := NewExceptions([]ExceptionConfig{config}, ExceptionOptions{})
 		require.ErrorIs(t, err, ErrInvalid, want)
 		assert.ErrorContains(t, err, want)
 	}
-	_, err := NewExceptions([]ExceptionConfig{{Name: "a", Match: ports}, {Name: "a", Match: ports}})
+	_, err := NewExceptions([]ExceptionConfig{{Name: "a", Match: ports}, {Name: "a", Match: ports}}, ExceptionOptions{})
 	assert.ErrorContains(t, err, `exceptions[1].name: "a" is also the name of exceptions[0]`)
 }
 
 func TestMappedNetworksStandForIPv4(t *testing.T) {
 	exceptions := compiled(t, `exceptions: [{name: a, match: {networks: ["::ffff:198.51.100.0/120", "::ffff:192.0.2.1"]}}]`)
-	assert.Equal(t, 0, exceptions.Match(backupFlow(nil)))
-	assert.Equal(t, 0, exceptions.Match(backupFlow(func(f *flow.Flow) { f.Destination = netip.MustParseAddr("192.0.2.1") })))
-	assert.Equal(t, -1, exceptions.Match(backupFlow(func(f *flow.Flow) { f.Destination = netip.MustParseAddr("192.0.2.2") })))
+	assert.Equal(t, 0, first(exceptions, backupFlow(nil)))
+	assert.Equal(t, 0, first(exceptions, backupFlow(func(f *flow.Flow) { f.Destination = netip.MustParseAddr("192.0.2.1") })))
+	assert.Equal(t, -1, first(exceptions, backupFlow(func(f *flow.Flow) { f.Destination = netip.MustParseAddr("192.0.2.2") })))
 }
 
 func TestWildcards(t *testing.T) {
@@ -206,24 +225,42 @@ func TestMatchingAllocatesNothing(t *testing.T) {
 		backupFlow(func(f *flow.Flow) { f.Host = strings.Repeat("LONG", 60) }),
 		backupFlow(func(f *flow.Flow) { f.Destination = netip.MustParseAddr("2001:db8::5") }),
 	}
+	matched := make([]int32, 0, 1)
 	assert.Zero(t, testing.AllocsPerRun(100, func() {
 		for _, f := range flows {
-			if i := exceptions.Match(f); i >= 0 {
-				exceptions.Admit(i, f, noon)
+			if matched = exceptions.Match(f, nil, matched[:0]); len(matched) > 0 {
+				exceptions.Admit(int(matched[0]), f, noon)
 			}
 		}
 	}))
 }
 
-func BenchmarkMatch(b *testing.B) {
-	networks := ExceptionMatchConfig{Networks: []string{"198.51.100.0/24"}, Hosts: []string{"db-*", "backup-*"}}
-	exceptions, err := NewExceptions([]ExceptionConfig{{Name: "a", Match: networks}})
+// wide are exceptions of 10,000 networks, each of another length and place.
+func wide(b *testing.B, parts int) *Exceptions {
+	b.Helper()
+	configs := make([]ExceptionConfig, parts)
+	for i := range 10_000 {
+		c := &configs[i%parts]
+		c.Name = fmt.Sprintf("part-%d", i%parts)
+		a := netip.AddrFrom4([4]byte{byte(11 + i%180), byte(i / 180), byte(i), 0})
+		c.Match.Networks = append(c.Match.Networks, netip.PrefixFrom(a, 20+i%5).Masked().String())
+	}
+	exceptions, err := NewExceptions(configs, ExceptionOptions{})
 	require.NoError(b, err)
-	f := backupFlow(nil)
-	b.ReportAllocs()
-	for b.Loop() {
-		if exceptions.Match(f) != 0 {
-			b.Fatal("no match")
-		}
+	return exceptions
+}
+
+func BenchmarkMatch(b *testing.B) {
+	for _, parts := range []int{1, 10, 100} {
+		b.Run(fmt.Sprintf("networks=10000/exceptions=%d", parts), func(b *testing.B) {
+			exceptions := wide(b, parts)
+			f, i, matched := backupFlow(nil), 0, make([]int32, 0, 1)
+			b.ReportAllocs()
+			for b.Loop() {
+				i += 7919
+				f.Destination = netip.AddrFrom4([4]byte{byte(11 + i%200), byte(i >> 8), byte(i >> 4), byte(i)})
+				matched = exceptions.Match(f, nil, matched[:0])
+			}
+		})
 	}
 }

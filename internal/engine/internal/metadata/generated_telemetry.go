@@ -25,37 +25,41 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                   metric.Meter
-	mu                      sync.Mutex
-	registrations           []metric.Registration
-	ExfilAlerts             metric.Int64ObservableCounter
-	ExfilBytes              metric.Int64ObservableCounter
-	ExfilCheckpointAge      metric.Float64ObservableGauge
-	ExfilCheckpointDuration metric.Float64ObservableGauge
-	ExfilCheckpointFailures metric.Int64ObservableCounter
-	ExfilCheckpointSize     metric.Int64ObservableGauge
-	ExfilDroppedAlerts      metric.Int64ObservableCounter
-	ExfilEntities           metric.Int64ObservableGauge
-	ExfilEvictedEntities    metric.Int64ObservableCounter
-	ExfilEvictedStreams     metric.Int64ObservableCounter
-	ExfilFailedEmissions    metric.Int64ObservableCounter
-	ExfilFlows              metric.Int64ObservableCounter
-	ExfilFutureFlows        metric.Int64ObservableCounter
-	ExfilGeoDatabaseAge     metric.Float64ObservableGauge
-	ExfilGhosts             metric.Int64ObservableGauge
-	ExfilLateFlows          metric.Int64ObservableCounter
-	ExfilLostWindows        metric.Int64ObservableCounter
-	ExfilMissedFlows        metric.Int64ObservableCounter
-	ExfilPendingAlerts      metric.Int64ObservableGauge
-	ExfilRecords            metric.Int64ObservableCounter
-	ExfilRefusedRecords     metric.Int64ObservableCounter
-	ExfilReturnedEntities   metric.Int64ObservableCounter
-	ExfilRunningTotals      metric.Int64ObservableGauge
-	ExfilStreamResets       metric.Int64ObservableCounter
-	ExfilStreams            metric.Int64ObservableGauge
-	ExfilSuppressedAlerts   metric.Int64ObservableCounter
-	ExfilWatermarkLag       metric.Float64ObservableGauge
-	ExfilWindowsClosed      metric.Int64ObservableCounter
+	meter                    metric.Meter
+	mu                       sync.Mutex
+	registrations            []metric.Registration
+	ExfilAlerts              metric.Int64ObservableCounter
+	ExfilBytes               metric.Int64ObservableCounter
+	ExfilCheckpointAge       metric.Float64ObservableGauge
+	ExfilCheckpointDuration  metric.Float64ObservableGauge
+	ExfilCheckpointFailures  metric.Int64ObservableCounter
+	ExfilCheckpointSize      metric.Int64ObservableGauge
+	ExfilDroppedAlerts       metric.Int64ObservableCounter
+	ExfilEntities            metric.Int64ObservableGauge
+	ExfilEvictedEntities     metric.Int64ObservableCounter
+	ExfilEvictedStreams      metric.Int64ObservableCounter
+	ExfilExceptionBytes      metric.Int64ObservableCounter
+	ExfilExceptionFlows      metric.Int64ObservableCounter
+	ExfilExceptions          metric.Int64ObservableGauge
+	ExfilFailedEmissions     metric.Int64ObservableCounter
+	ExfilFlows               metric.Int64ObservableCounter
+	ExfilFutureFlows         metric.Int64ObservableCounter
+	ExfilGeoDatabaseAge      metric.Float64ObservableGauge
+	ExfilGhosts              metric.Int64ObservableGauge
+	ExfilLateFlows           metric.Int64ObservableCounter
+	ExfilLostWindows         metric.Int64ObservableCounter
+	ExfilMissedFlows         metric.Int64ObservableCounter
+	ExfilNetworkFileFailures metric.Int64ObservableCounter
+	ExfilPendingAlerts       metric.Int64ObservableGauge
+	ExfilRecords             metric.Int64ObservableCounter
+	ExfilRefusedRecords      metric.Int64ObservableCounter
+	ExfilReturnedEntities    metric.Int64ObservableCounter
+	ExfilRunningTotals       metric.Int64ObservableGauge
+	ExfilStreamResets        metric.Int64ObservableCounter
+	ExfilStreams             metric.Int64ObservableGauge
+	ExfilSuppressedAlerts    metric.Int64ObservableCounter
+	ExfilWatermarkLag        metric.Float64ObservableGauge
+	ExfilWindowsClosed       metric.Int64ObservableCounter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -219,6 +223,51 @@ func (builder *TelemetryBuilder) RegisterExfilEvictedStreamsCallback(cb metric.I
 	return nil
 }
 
+// RegisterExfilExceptionBytesCallback sets callback for observable ExfilExceptionBytes metric.
+func (builder *TelemetryBuilder) RegisterExfilExceptionBytesCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExfilExceptionBytes, obs: o})
+		return nil
+	}, builder.ExfilExceptionBytes)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExfilExceptionFlowsCallback sets callback for observable ExfilExceptionFlows metric.
+func (builder *TelemetryBuilder) RegisterExfilExceptionFlowsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExfilExceptionFlows, obs: o})
+		return nil
+	}, builder.ExfilExceptionFlows)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExfilExceptionsCallback sets callback for observable ExfilExceptions metric.
+func (builder *TelemetryBuilder) RegisterExfilExceptionsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExfilExceptions, obs: o})
+		return nil
+	}, builder.ExfilExceptions)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 // RegisterExfilFailedEmissionsCallback sets callback for observable ExfilFailedEmissions metric.
 func (builder *TelemetryBuilder) RegisterExfilFailedEmissionsCallback(cb metric.Int64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
@@ -330,6 +379,21 @@ func (builder *TelemetryBuilder) RegisterExfilMissedFlowsCallback(cb metric.Int6
 		cb(ctx, &observerInt64{inst: builder.ExfilMissedFlows, obs: o})
 		return nil
 	}, builder.ExfilMissedFlows)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExfilNetworkFileFailuresCallback sets callback for observable ExfilNetworkFileFailures metric.
+func (builder *TelemetryBuilder) RegisterExfilNetworkFileFailuresCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExfilNetworkFileFailures, obs: o})
+		return nil
+	}, builder.ExfilNetworkFileFailures)
 	if err != nil {
 		return err
 	}
@@ -587,6 +651,24 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{stream}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ExfilExceptionBytes, err = builder.meter.Int64ObservableCounter(
+		"otelcol_exfil_exception_bytes",
+		metric.WithDescription("Bytes that fell under an exception, by outcome, which is excepted or, beyond its ceiling, above_ceiling. [Alpha]"),
+		metric.WithUnit("By"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExfilExceptionFlows, err = builder.meter.Int64ObservableCounter(
+		"otelcol_exfil_exception_flows",
+		metric.WithDescription("Flows that fell under an exception, by outcome, which is excepted or, beyond its ceiling, above_ceiling. [Alpha]"),
+		metric.WithUnit("{flow}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExfilExceptions, err = builder.meter.Int64ObservableGauge(
+		"otelcol_exfil_exceptions",
+		metric.WithDescription("Exceptions, by how they stand. [Alpha]"),
+		metric.WithUnit("{exception}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ExfilFailedEmissions, err = builder.meter.Int64ObservableCounter(
 		"otelcol_exfil_failed_emissions",
 		metric.WithDescription("Times that the next consumer refused alerts or gauges, which are then tried again. [Alpha]"),
@@ -633,6 +715,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_exfil_missed_flows",
 		metric.WithDescription("Flows that came after an outage of the whole feed, dated within it. [Alpha]"),
 		metric.WithUnit("{flow}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExfilNetworkFileFailures, err = builder.meter.Int64ObservableCounter(
+		"otelcol_exfil_network_file_failures",
+		metric.WithDescription("Times that a file of networks could not be read; what it said before stays in force. [Alpha]"),
+		metric.WithUnit("{failure}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExfilPendingAlerts, err = builder.meter.Int64ObservableGauge(

@@ -1,9 +1,51 @@
 package rule
 
-import "github.com/otel-exfil/exfil/internal/flow"
+import (
+	"fmt"
+	"strings"
 
-// maxHostPattern bounds the length of a host pattern; no host name is longer (RFC 1035).
-const maxHostPattern = 255
+	"github.com/otel-exfil/exfil/internal/flow"
+)
+
+// maxPattern bounds the length of a pattern; no host name is longer (RFC 1035), and no name that was read.
+const maxPattern = 256
+
+// patterns checks patterns for names and returns them in lower case.
+func patterns(texts []string, key string, p *problems) (lower []string) {
+	for i, text := range texts {
+		if text == "" || len(text) > maxPattern || strings.ContainsAny(text, `[]{}\`) {
+			p.add(fmt.Sprintf("%s[%d]", key, i),
+				"%q is not a pattern; write a name of at most %d characters with * for any characters and ? for one",
+				text, maxPattern)
+			continue
+		}
+		lower = append(lower, asciiLower(text))
+	}
+	return lower
+}
+
+// asciiLower is as wildcard takes letters, and leaves those alone that are not ASCII.
+func asciiLower(text string) string {
+	return strings.Map(func(c rune) rune {
+		if 'A' <= c && c <= 'Z' {
+			return c + 'a' - 'A'
+		}
+		return c
+	}, text)
+}
+
+// matchesName reports whether one of the patterns, in lower case, matches a name that there is. No patterns match all.
+func matchesName(patterns []string, name string) bool {
+	if patterns == nil {
+		return true
+	}
+	for _, pattern := range patterns {
+		if name != "" && wildcard(pattern, name) {
+			return true
+		}
+	}
+	return false
+}
 
 // matchesHost reports whether one of the patterns, in lower case, matches the flow's host
 // name, or its source address where it has none.

@@ -1,0 +1,290 @@
+package rule
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/gaissmai/bart"
+	"go.uber.org/zap"
+
+	"github.com/otel-exfil/exfil/internal/condition"
+	"github.com/otel-exfil/exfil/internal/flow"
+)
+
+// Bounds of what an exception may say, in characters.
+const (
+	maxExceptionName = 128
+	maxOwner         = 128
+	maxReason        = 512
+)
+
+// NewExceptions compiles a configuration. It reads no file, see Open. Its error names every wrong setting by its path
+// below "exceptions" and wraps ErrInvalid.
+func NewExceptions(configs []ExceptionConfig, o ExceptionOptions) (*Exceptions, error) {
+	if len(configs) > MaxExceptions {
+		p := &problems{}
+		p.add("exceptions", "%d are too many; at most %d, but one may name any number of networks", len(configs), MaxExceptions)
+		return nil, p.err()
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	e := &Exceptions{list: make([]exception, 0, len(configs)), asn: o.ASN, logger: o.Logger}
+	named := make(map[string]int, len(configs))
+	var errs []error
+	for i := range configs {
+		p := &problems{path: fmt.Sprintf("exceptions[%d]", i)}
+		name := configs[i].Name
+		checkName(p, name, named)
+		named[name] = i
+		x := e.compile(&configs[i], o, p)
+		x.counts.since = o.Now
+		e.list = append(e.list, x)
+		errs = append(errs, p.err())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func checkName(p *problems, name string, named map[string]int) {
+	if name == "" {
+		p.add("name", "it is missing; a name tells counts and logs which exception is meant")
+	} else if first, ok := named[name]; ok {
+		p.add("name", "%q is also the name of exceptions[%d]; names must differ", name, first)
+	}
+	checkText(p, "name", name, maxExceptionName)
+}
+
+// checkText holds a text that telemetry and logs show to one line of a bounded length.
+func checkText(p *problems, key, text string, most int) {
+	if n := utf8.RuneCountInString(text); n > most {
+		p.add(key, "it is %d characters long; at most %d", n, most)
+	}
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+		p.add(key, "%q has characters that cannot be shown; write one line of text", text)
+	}
+}
+
+func (e *Exceptions) compile(c *ExceptionConfig, o ExceptionOptions, p *problems) exception {
+	x := exception{name: c.Name, owner: c.Owner, reason: c.Reason, ends: c.Expires.end(), ceiling: unlimited}
+	checkText(p, "owner", c.Owner, maxOwner)
+	checkText(p, "reason", c.Reason, maxReason)
+	x.takeActions(c.Action, p)
+	x.takeRules(c.Rules, o.Rules, p)
+	if c.MaxBytes != nil {
+		x.ceiling = int64(*c.MaxBytes)
+		if x.ceiling <= 0 {
+			p.add("max_bytes", "%d is not above 0; leave it out for no ceiling", x.ceiling)
+		}
+	}
+	m := &c.Match
+	if m.namesNothing() {
+		p.add("match", "it names nothing and would except all traffic; name networks, ports, hosts or another part")
+	}
+	x.takeNetworks(m, p)
+	x.files = e.openLater(m.NetworkFiles, p)
+	x.takeASNs(m.ASNs, o.ASN, p)
+	x.takePorts(m.Ports, p)
+	x.takeCountries(m.Countries, p)
+	x.regions = patterns(m.Regions, "match.regions", p)
+	x.hosts = patterns(m.Hosts, "match.hosts", p)
+	x.users = patterns(m.Users, "match.users", p)
+	x.processes = patterns(m.Processes, "match.processes", p)
+	x.takeConditions(m.Conditions, p)
+	return x
+}
+
+func (m *ExceptionMatchConfig) namesNothing() bool {
+	return len(m.Networks)+len(m.NetworkFiles)+len(m.ASNs)+len(m.Ports)+len(m.Regions)+len(m.Countries)+
+		len(m.Hosts)+len(m.Users)+len(m.Processes)+len(m.Conditions) == 0
+}
+
+func (x *exception) takeActions(actions []string, p *problems) {
+	if actions == nil {
+		return
+	}
+	x.alert, x.learns = true, true
+	if len(actions) == 0 {
+		p.add("action", "it names nothing, so that the exception would do nothing; write %s or %s, or leave it out for both", SkipAlert, SkipLearning)
+	}
+	for i, action := range actions {
+		switch action {
+		case SkipAlert:
+			x.alert = false
+		case SkipLearning:
+			x.learns = false
+		default:
+			p.add(fmt.Sprintf("action[%d]", i), "%q is unknown; write %s or %s", action, SkipAlert, SkipLearning)
+		}
+	}
+}
+
+// takeRules numbers the named rules among those that are enabled. A disabled one is fine, and nothing is excepted for it.
+func (x *exception) takeRules(ids []string, rules []Rule, p *problems) {
+	if ids == nil {
+		x.rules = flow.AllRules
+		return
+	}
+	if len(ids) == 0 {
+		p.add("rules", "it names none, so that the exception would do nothing; leave it out for all rules")
+	}
+	if rules == nil {
+		return
+	}
+	for i, id := range ids {
+		key := fmt.Sprintf("rules[%d]", i)
+		at := slices.IndexFunc(rules, func(r Rule) bool { return r.ID == id })
+		if at < 0 {
+			p.add(key, "no such rule %q; there are %s", id, strings.Join(idsOfRules(rules), ", "))
+			continue
+		}
+		if !rules[at].Enabled {
+			continue
+		}
+		number := 0
+		for _, r := range rules[:at] {
+			if r.Enabled {
+				number++
+			}
+		}
+		if number >= flow.TellableRules {
+			p.add(key, "%q is not among the first %d enabled rules by id, and exceptions cannot tell more apart; leave rules out, or disable some",
+				id, flow.TellableRules)
+		}
+		x.rules |= flow.RuleNumber(number)
+	}
+}
+
+func idsOfRules(rules []Rule) (ids []string) {
+	for i := range rules {
+		ids = append(ids, rules[i].ID)
+	}
+	return ids
+}
+
+func (x *exception) takeNetworks(m *ExceptionMatchConfig, p *problems) {
+	for i, text := range m.Networks {
+		prefix, err := parseNetwork(text)
+		if err != nil {
+			p.wrap(fmt.Sprintf("match.networks[%d]", i), err)
+			continue
+		}
+		if x.networks == nil {
+			x.networks = new(bart.Lite)
+		}
+		x.networks.Insert(prefix)
+	}
+	switch m.Side {
+	case "", DestinationSide:
+	case SourceSide:
+		x.ofSource = true
+	default:
+		p.add("match.side", "%q is no side; write %s or %s", m.Side, SourceSide, DestinationSide)
+	}
+	if m.Side != "" && len(m.Networks)+len(m.NetworkFiles)+len(m.ASNs) == 0 {
+		p.add("match.side", "%q is of no use without networks, network_files or asns; name some, or remove it", m.Side)
+	}
+}
+
+// openLater notes files to read, each once however many exceptions name it.
+func (e *Exceptions) openLater(paths []string, p *problems) (files []*networkFile) {
+	for i, path := range paths {
+		if strings.TrimSpace(path) == "" {
+			p.add(fmt.Sprintf("match.network_files[%d]", i), "%q is blank; write the path of a file with one network a line", path)
+			continue
+		}
+		at := slices.IndexFunc(e.files, func(f *networkFile) bool { return f.path == path })
+		if at < 0 {
+			at = len(e.files)
+			e.files = append(e.files, &networkFile{path: path})
+		}
+		files = append(files, e.files[at])
+	}
+	return files
+}
+
+func (x *exception) takeASNs(asns []any, lookup ASNLookup, p *problems) {
+	if len(asns) > 0 && lookup == nil {
+		p.add("match.asns", "nothing is known of autonomous systems; set geo.asn_database")
+	}
+	for i, v := range asns {
+		text := strings.TrimPrefix(strings.ToUpper(fmt.Sprint(v)), "AS")
+		n, err := strconv.ParseUint(text, 10, 32)
+		if err != nil || n == 0 {
+			p.add(fmt.Sprintf("match.asns[%d]", i), "%v is not the number of an autonomous system; write 64496 or AS64496", v)
+			continue
+		}
+		x.asns = append(x.asns, uint32(n))
+	}
+	slices.Sort(x.asns)
+}
+
+func (x *exception) takePorts(ports []any, p *problems) {
+	for i, v := range ports {
+		r, err := parsePorts(fmt.Sprint(v))
+		if err != nil {
+			p.wrap(fmt.Sprintf("match.ports[%d]", i), err)
+			continue
+		}
+		x.ports = append(x.ports, r)
+	}
+	slices.SortFunc(x.ports, func(a, b portRange) int { return cmp.Compare(a.first, b.first) })
+	joined := x.ports[:0]
+	for _, r := range x.ports {
+		if last := len(joined) - 1; last >= 0 && r.first <= joined[last].last {
+			joined[last].last = max(joined[last].last, r.last)
+			continue
+		}
+		joined = append(joined, r)
+	}
+	x.ports = joined
+}
+
+// parsePorts reads a port or a range of ports.
+func parsePorts(text string) (portRange, error) {
+	from, to, isRange := strings.Cut(text, "-")
+	if !isRange {
+		to = from
+	}
+	first, errFirst := strconv.ParseInt(strings.TrimSpace(from), 10, 64)
+	last, errLast := strconv.ParseInt(strings.TrimSpace(to), 10, 64)
+	switch {
+	case errFirst != nil || errLast != nil:
+		return portRange{}, fmt.Errorf("%q is no port; write a number such as 443 or a range such as 6000-6010", text)
+	case first < 1 || last < 1 || first > math.MaxUint16 || last > math.MaxUint16:
+		return portRange{}, fmt.Errorf("%s is out of 1..65535", text)
+	case last < first:
+		return portRange{}, fmt.Errorf("%s ends before it begins; write %d-%d", text, last, first)
+	}
+	return portRange{uint16(first), uint16(last)}, nil
+}
+
+func (x *exception) takeCountries(countries []string, p *problems) {
+	for i, code := range countries {
+		code = strings.ToUpper(code)
+		if len(code) != 2 || strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+			p.add(fmt.Sprintf("match.countries[%d]", i), "%q is not a country; write the two letters of ISO 3166-1, such as DE", countries[i])
+			continue
+		}
+		x.countries = append(x.countries, code)
+	}
+}
+
+func (x *exception) takeConditions(texts []string, p *problems) {
+	if len(texts) == 0 {
+		return
+	}
+	var err error
+	if x.conditions, err = condition.Parse(texts); err != nil {
+		p.wrap("match.conditions", err)
+	}
+}
