@@ -151,23 +151,43 @@ func TestTheContract(t *testing.T) {
 	}
 }
 
-func TestEveryAttributeIsDocumented(t *testing.T) {
-	page, err := os.ReadFile("../../docs/alerts.md")
-	require.NoError(t, err)
-	alerts := []Alert{
-		full(), anomaly(regionFinding()), anomaly(countryFinding()), anomaly(addressFinding()),
-		Overflow{Rules: []OverflowRule{{"a", 1}}, Entities: []OverflowEntity{{Rule: "a", Values: []string{"b"}}}},
-		Health{Status: Ready, Subject: "s", Detail: "d", Until: now},
+// every is an alert of every kind and key, with all that it can tell.
+func every() []Alert {
+	return []Alert{
+		full(), anomaly(portFinding()), anomaly(regionFinding()), anomaly(countryFinding()), anomaly(addressFinding()),
+		Overflow{
+			Start: windowStart, End: now, Alerts: 1,
+			Rules: []OverflowRule{{"a", 1}}, Entities: []OverflowEntity{{Rule: "a", Values: []string{"b"}}},
+		},
+		Health{Time: now, Status: Ready, Subject: "s", Detail: "d", Until: now},
+		Health{Time: now, Status: StateLost},
 	}
-	for _, a := range alerts {
-		for key := range record(t, newWriter(t), a).Attributes().All() {
-			assert.Contains(t, string(page), "`"+key+"`")
+}
+
+func TestEveryAttributeIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/alerts.md")
+	require.NoError(t, err)
+	page := string(text)
+	described := func(key string) {
+		assert.True(t, strings.Contains(page, "`"+key+"`"), "%s is nowhere described", key)
+	}
+	for _, a := range every() {
+		for _, schema := range Schemas() {
+			lr := record(t, newWriterOf(t, schema), a)
+			for key := range lr.Attributes().All() {
+				described(key)
+			}
+			if lr.Body().Type() == pcommon.ValueTypeMap {
+				for key := range lr.Body().Map().All() {
+					described(key)
+				}
+			}
 		}
 	}
 	builtIn, err := rule.Builtin()
 	require.NoError(t, err)
 	for _, r := range builtIn {
-		assert.Contains(t, string(page), "### "+r.ID+"\n", "the rule's reference leads there")
+		assert.Contains(t, page, "### "+r.ID+"\n", "the rule's reference leads there")
 	}
 }
 
@@ -201,6 +221,37 @@ func TestSeveritiesOfTheRuleBecomeThoseOfLogs(t *testing.T) {
 		lr := record(t, w, anomaly(portFinding()))
 		assert.Equal(t, number, lr.SeverityNumber())
 		assert.Equal(t, string(severity), lr.SeverityText())
+	}
+}
+
+func TestTheScoreMayDecideTheSeverity(t *testing.T) {
+	rules := []rule.Rule{{ID: "unusual_destination_port", Severity: rule.Medium}}
+	bands := []rule.SeverityBand{{From: 95, Severity: rule.Critical}, {From: 90, Severity: rule.High}}
+	for score, want := range map[float64]rule.Severity{80: rule.Medium, 89.99: rule.Medium, 90: rule.High, 95: rule.Critical, 100: rule.Critical} {
+		for _, schema := range Schemas() {
+			w, err := NewWriter(rules, Options{Schema: schema, SeverityByScore: bands})
+			require.NoError(t, err)
+			f := portFinding()
+			f.Score = score
+			lr := record(t, w, anomaly(f))
+			assert.Equal(t, string(want), lr.SeverityText(), score)
+			assert.Equal(t, severityNumber(want), lr.SeverityNumber(), score)
+			own, ok := lr.Attributes().Get("exfil.rule.severity")
+			if schema == SchemaOCSF {
+				body := lr.Body().Map().AsRaw()
+				assert.Equal(t, severityID(want), body["severity_id"], score)
+				assert.Equal(t, "Medium", body["risk_level"], "the rule's own severity stays visible")
+				continue
+			}
+			require.True(t, ok)
+			assert.Equal(t, "medium", own.Str(), "the rule's own severity stays visible")
+			if schema == SchemaECS {
+				assert.EqualValues(t, lr.SeverityNumber(), lr.Attributes().AsRaw()["event.severity"])
+			}
+
+			lr = record(t, w, Overflow{})
+			assert.Equal(t, "WARN", lr.SeverityText(), "only anomalies have a score")
+		}
 	}
 }
 

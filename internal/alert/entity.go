@@ -12,7 +12,7 @@ import (
 // entity can be joined with its alerts. The lists that an alert on a key of several fields has besides
 // are left out: they are nothing to tell time series apart by.
 func PutEntity(m pcommon.Map, fields []flow.Field, values []string) {
-	putEntity(m, &detector.Finding{Fields: fields, Values: values})
+	putEntity(m, m, &detector.Finding{Fields: fields, Values: values})
 	m.Remove("exfil.entity.fields")
 	m.Remove("exfil.entity.values")
 }

@@ -16,11 +16,15 @@ func taken(f *detector.Finding) time.Duration {
 	if f.Phase == detector.Closing {
 		return f.Span
 	}
-	first := f.First
-	if first.Before(f.WindowStart) {
-		first = f.WindowStart
+	return max(0, f.Time.Sub(began(f)))
+}
+
+// began is when the entity's first record in the window was.
+func began(f *detector.Finding) time.Time {
+	if f.First.Before(f.WindowStart) {
+		return f.WindowStart
 	}
-	return max(0, f.Time.Sub(first))
+	return f.First
 }
 
 // explanation says in plain sentences which part of the verdict weighed how much, what it was

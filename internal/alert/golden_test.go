@@ -34,9 +34,14 @@ func testNetworks(a netip.Addr) (uint32, string, bool) {
 
 func newWriter(t testing.TB) *Writer {
 	t.Helper()
+	return newWriterOf(t, SchemaOTel)
+}
+
+func newWriterOf(t testing.TB, schema string) *Writer {
+	t.Helper()
 	rules, err := rule.Builtin()
 	require.NoError(t, err)
-	w, err := NewWriter(rules, Options{Version: "0.1.0", ASN: testNetworks})
+	w, err := NewWriter(rules, Options{Schema: schema, Version: "0.1.0", ASN: testNetworks})
 	require.NoError(t, err)
 	return w
 }
@@ -53,10 +58,11 @@ func record(t testing.TB, w *Writer, a Alert) plog.LogRecord {
 	return logs.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0)
 }
 
-func TestWhatAlertsLookLike(t *testing.T) {
+// samples are alerts of every kind, by name.
+func samples() map[string]Alert {
 	closed := countryFinding()
 	updated := Anomaly{Finding: closed, UID: findingUID(&closed, stateUpdate), UpdateOf: findingUID(&closed, stateNew), Suppressed: 3}
-	for name, a := range map[string]Alert{
+	return map[string]Alert{
 		"unusual_destination_port": anomaly(portFinding()),
 		"unusual_region_by_host":   anomaly(regionFinding()),
 		"unusual_country_updated":  updated,
@@ -71,25 +77,31 @@ func TestWhatAlertsLookLike(t *testing.T) {
 		},
 		"warming_up":   Health{Time: windowStart, Status: WarmingUp, Until: windowStart.AddDate(0, 0, 7)},
 		"database_old": Health{Time: windowStart, Status: DatabaseOld, Subject: "/var/lib/geoip/city.mmdb", Detail: "It was built 400 days ago."},
-	} {
-		t.Run(name, func(t *testing.T) {
-			logs := plog.NewLogs()
-			newWriter(t).Append(logs, a, now)
-			compact, err := new(plog.JSONMarshaler).MarshalLogs(logs)
-			require.NoError(t, err)
-			var got bytes.Buffer
-			require.NoError(t, json.Indent(&got, compact, "", "  "))
-			got.WriteByte('\n')
+	}
+}
 
-			path := filepath.Join("testdata", name+".json")
-			if *update {
-				require.NoError(t, os.MkdirAll("testdata", 0o755))
-				require.NoError(t, os.WriteFile(path, got.Bytes(), 0o644))
-			}
-			want, err := os.ReadFile(path)
-			require.NoError(t, err, "run with -update to make it")
-			assert.Equal(t, string(want), got.String())
-		})
+func TestWhatAlertsLookLike(t *testing.T) {
+	for schema, dir := range map[string]string{SchemaOTel: "testdata", SchemaECS: "testdata/ecs", SchemaOCSF: "testdata/ocsf"} {
+		for name, a := range samples() {
+			t.Run(schema+"/"+name, func(t *testing.T) {
+				logs := plog.NewLogs()
+				newWriterOf(t, schema).Append(logs, a, now)
+				compact, err := new(plog.JSONMarshaler).MarshalLogs(logs)
+				require.NoError(t, err)
+				var got bytes.Buffer
+				require.NoError(t, json.Indent(&got, compact, "", "  "))
+				got.WriteByte('\n')
+
+				path := filepath.Join(dir, name+".json")
+				if *update {
+					require.NoError(t, os.MkdirAll(dir, 0o755))
+					require.NoError(t, os.WriteFile(path, got.Bytes(), 0o644))
+				}
+				want, err := os.ReadFile(path)
+				require.NoError(t, err, "run with -update to make it")
+				assert.Equal(t, string(want), got.String())
+			})
+		}
 	}
 }
 
@@ -114,7 +126,7 @@ func TestAlertsShareAScopeOfTheirOwn(t *testing.T) {
 func TestASchemaThatNobodyWritesIsRefused(t *testing.T) {
 	_, err := NewWriter(nil, Options{Schema: "cef"})
 	require.ErrorIs(t, err, ErrUnknownSchema)
-	assert.EqualError(t, err, `alerts.schema: unknown schema "cef"; known is otel`)
+	assert.EqualError(t, err, `alerts.schema: unknown schema "cef"; known are otel, ecs, ocsf`)
 
 	w, err := NewWriter(nil, Options{Schema: SchemaOTel})
 	require.NoError(t, err)

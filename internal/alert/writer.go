@@ -1,10 +1,12 @@
 package alert
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -23,8 +25,15 @@ const (
 	EventHealth   = "exfil.health"
 )
 
-// SchemaOTel is the schema of docs/alerts.md.
-const SchemaOTel = "otel"
+// The schemas that a Writer writes; docs/alerts.md describes them.
+const (
+	SchemaOTel = "otel" // OpenTelemetry's semantic conventions
+	SchemaECS  = "ecs"  // the Elastic Common Schema
+	SchemaOCSF = "ocsf" // the Open Cybersecurity Schema Framework
+)
+
+// Schemas lists the schemas that a Writer writes.
+func Schemas() []string { return []string{SchemaOTel, SchemaECS, SchemaOCSF} }
 
 // ErrUnknownSchema is wrapped by the error about a schema that a Writer cannot write.
 var ErrUnknownSchema = errors.New("unknown schema")
@@ -32,6 +41,8 @@ var ErrUnknownSchema = errors.New("unknown schema")
 // schema says what an alert looks like; each implementation has a file of its own. The record
 // it is handed has its event name, timestamps and severity.
 type schema interface {
+	// scope adds to a scope that has its name and version.
+	scope(pcommon.InstrumentationScope)
 	anomaly(lr plog.LogRecord, a *Anomaly)
 	overflow(lr plog.LogRecord, o *Overflow)
 	health(lr plog.LogRecord, h *Health)
@@ -44,6 +55,9 @@ type Options struct {
 	// ASN finds the number and name of the network that an address belongs to; ok is false where
 	// that is not known. Optional.
 	ASN func(netip.Addr) (number uint32, name string, ok bool)
+	// SeverityByScore gives anomalies the severity of the highest band that their score reaches. Those that
+	// reach none, and all where there are no bands, have their rule's.
+	SeverityByScore []rule.SeverityBand
 }
 
 // Writer writes alerts as log records. It is safe for concurrent use as long as each call has
@@ -51,20 +65,29 @@ type Options struct {
 type Writer struct {
 	version  string
 	severity map[string]rule.Severity // by rule
+	bands    []rule.SeverityBand
 	schema   schema
 }
 
 // NewWriter makes a writer for alerts of the rules. The error wraps ErrUnknownSchema.
 func NewWriter(rules []rule.Rule, o Options) (*Writer, error) {
-	w := &Writer{version: o.Version, severity: make(map[string]rule.Severity, len(rules))}
+	w := &Writer{
+		version:  o.Version,
+		severity: make(map[string]rule.Severity, len(rules)),
+		bands:    slices.Clone(o.SeverityByScore),
+	}
 	for _, r := range rules {
 		w.severity[r.ID] = r.Severity
 	}
 	switch o.Schema {
 	case "", SchemaOTel:
 		w.schema = newOTel(rules, o.ASN)
+	case SchemaECS:
+		w.schema = newECS(rules, o.ASN)
+	case SchemaOCSF:
+		w.schema = newOCSF(rules, o)
 	default:
-		return nil, fmt.Errorf("alerts.schema: %w %q; known is %s", ErrUnknownSchema, o.Schema, SchemaOTel)
+		return nil, fmt.Errorf("alerts.schema: %w %q; known are %s", ErrUnknownSchema, o.Schema, strings.Join(Schemas(), ", "))
 	}
 	return w, nil
 }
@@ -75,13 +98,9 @@ func (w *Writer) Append(dst plog.Logs, a Alert, now time.Time) {
 	lr := w.records(dst).AppendEmpty()
 	lr.SetTimestamp(pcommon.NewTimestampFromTime(a.At()))
 	lr.SetObservedTimestamp(pcommon.NewTimestampFromTime(now))
-	lr.Attributes().PutStr("log.record.uid", a.ID())
 	switch a := a.(type) {
 	case Anomaly:
-		severity := w.severity[a.Finding.Rule]
-		if severity == "" {
-			severity = rule.Low
-		}
+		severity := w.severityOf(&a)
 		lr.SetEventName(EventAnomaly)
 		lr.SetSeverityNumber(severityNumber(severity))
 		lr.SetSeverityText(string(severity))
@@ -115,7 +134,16 @@ func (w *Writer) records(dst plog.Logs) plog.LogRecordSlice {
 	scope := resources.AppendEmpty().ScopeLogs().AppendEmpty()
 	scope.Scope().SetName(ScopeName)
 	scope.Scope().SetVersion(w.version)
+	w.schema.scope(scope.Scope())
 	return scope.LogRecords()
+}
+
+// severityOf returns how grave an anomaly is: by its score where a band says so, else by its rule.
+func (w *Writer) severityOf(a *Anomaly) rule.Severity {
+	if severity, ok := rule.SeverityAt(w.bands, a.Finding.Score); ok {
+		return severity
+	}
+	return cmp.Or(w.severity[a.Finding.Rule], rule.Low)
 }
 
 func severityNumber(s rule.Severity) plog.SeverityNumber {

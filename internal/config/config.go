@@ -87,8 +87,11 @@ type Geo struct {
 
 // Alerts says how alerts look and how many may leave.
 type Alerts struct {
-	// Schema is how an alert is written: otel.
+	// Schema is how an alert is written: otel, ecs or ocsf.
 	Schema string `mapstructure:"schema"`
+	// SeverityByScore gives alerts the severity of the highest band that their score reaches, in the place of
+	// their rule's; empty: all have their rule's.
+	SeverityByScore []rule.SeverityBand `mapstructure:"severity_by_score"`
 	// Interval is the time that MaxPerInterval counts in.
 	Interval time.Duration `mapstructure:"interval"`
 	// MaxPerInterval is how many alerts may leave in an interval; what is above is summed up in one event.

@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/otel-exfil/exfil/internal/config"
+	"github.com/otel-exfil/exfil/internal/rule"
 )
 
 // load reads a configuration as the collector does: strictly, onto the defaults, then validated.
@@ -129,7 +130,11 @@ func TestEveryKeyIsTaken(t *testing.T) {
 	assert.EqualValues(t, 2<<20, cfg.MinBytes)
 	assert.Equal(t, 0.5, cfg.AlertBudget)
 	assert.Equal(t, 5000, cfg.MaxEntities)
-	assert.Equal(t, config.Alerts{Schema: "otel", Interval: 5 * time.Minute, MaxPerInterval: 10, SuppressFor: 12 * time.Hour}, cfg.Alerts)
+	assert.Equal(t, config.Alerts{
+		Schema:          "ecs",
+		SeverityByScore: []rule.SeverityBand{{From: 90, Severity: rule.High}, {From: 75.5, Severity: rule.Medium}},
+		Interval:        5 * time.Minute, MaxPerInterval: 10, SuppressFor: 12 * time.Hour,
+	}, cfg.Alerts)
 	assert.False(t, cfg.PassThrough)
 
 	require.Len(t, cfg.Exceptions, 2)

@@ -2,10 +2,12 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/otel-exfil/exfil/internal/alert"
 	"github.com/otel-exfil/exfil/internal/rule"
 )
 
@@ -112,13 +114,10 @@ func checkPath(p *problems, key, path string) {
 }
 
 func (c *Config) checkAlerts(p *problems) {
-	switch c.Alerts.Schema {
-	case "otel":
-	case "ecs", "ocsf":
-		p.add("alerts.schema", "%q is not available in this version; write otel", c.Alerts.Schema)
-	default:
-		p.add("alerts.schema", "%q is unknown; write otel", c.Alerts.Schema)
+	if !slices.Contains(alert.Schemas(), c.Alerts.Schema) {
+		p.add("alerts.schema", "%q is unknown; write one of %s", c.Alerts.Schema, strings.Join(alert.Schemas(), ", "))
 	}
+	c.checkBands(p)
 	if every := c.Alerts.Interval; every < shortestInterval || every > day {
 		p.add("alerts.interval", "%s is out of range; %s to %s, 15m is the usual", rule.FormatSpan(every), rule.FormatSpan(shortestInterval), rule.FormatSpan(day))
 	}
@@ -127,5 +126,34 @@ func (c *Config) checkAlerts(p *problems) {
 	}
 	if silent := c.Alerts.SuppressFor; silent < 0 || silent > longestSuppress {
 		p.add("alerts.suppress_for", "%s is out of range; 0s to %s, 24h is the usual", rule.FormatSpan(silent), rule.FormatSpan(longestSuppress))
+	}
+}
+
+// checkBands holds the bands against each other: in order, each with a severity of its own that rises with the score.
+func (c *Config) checkBands(p *problems) {
+	bands := c.Alerts.SeverityByScore
+	for i, band := range bands {
+		key := fmt.Sprintf("alerts.severity_by_score[%d]", i)
+		// Written so that NaN is refused.
+		if !(band.From > 0 && band.From <= 100) {
+			p.add(key+".from", "%v is out of range; a score above 0 and at most 100, such as 90", band.From)
+		}
+		if band.Severity.Rank() < 0 {
+			p.add(key+".severity", "%q is unknown; write low, medium, high or critical", band.Severity)
+		}
+	}
+	for i := 1; i < len(bands); i++ {
+		key := fmt.Sprintf("alerts.severity_by_score[%d]", i)
+		before, after := bands[i-1], bands[i]
+		switch ascending := bands[0].From < bands[1].From; {
+		case after.From == before.From:
+			p.add(key+".from", "%v is there twice; keep one of the bands", after.From)
+		case (after.From > before.From) != ascending:
+			p.add(key+".from", "%v is out of order; sort the bands by from, either way", after.From)
+		case after.Severity.Rank() < 0 || before.Severity.Rank() < 0: // told above
+		case (after.From > before.From) != (after.Severity.Rank() > before.Severity.Rank()):
+			p.add(key+".severity", "%s from %v does not fit %s from %v; let a higher score have a higher severity",
+				after.Severity, after.From, before.Severity, before.From)
+		}
 	}
 }

@@ -105,7 +105,9 @@ func New(cfg *config.Config, s Settings) (*Observer, error) {
 		return nil, err
 	}
 	o.readings.version = s.BuildVersion
-	o.pending.writer, err = alert.NewWriter(rules, alert.Options{Schema: cfg.Alerts.Schema, Version: s.BuildVersion, ASN: o.asn})
+	o.pending.writer, err = alert.NewWriter(rules, alert.Options{
+		Schema: cfg.Alerts.Schema, Version: s.BuildVersion, ASN: o.asn, SeverityByScore: cfg.Alerts.SeverityByScore,
+	})
 	if err != nil {
 		return nil, err
 	}
