@@ -2,6 +2,7 @@ package observer
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -18,10 +19,11 @@ import (
 // What an observer knows is written in shards, whose names sort in the order in which they are loaded. What
 // it has counted for telemetry is of one process, and begins at nothing.
 const (
-	alertsShard   = "alerts"
-	identityShard = "identity"
-	streamsPrefix = "streams/"
-	totalsPrefix  = "totals/"
+	alertsShard     = "alerts"
+	exceptionsShard = "exceptions"
+	identityShard   = "identity"
+	streamsPrefix   = "streams/"
+	totalsPrefix    = "totals/"
 )
 
 // identityVersion is that of the shard of identities written here, and the newest that can be read.
@@ -57,6 +59,9 @@ func (o *Observer) Snapshot() *Snapshot {
 	o.admission.Lock()
 	defer o.admission.Unlock()
 	n.streams, n.totals = o.streams.Snapshot(), o.totals.snapshot()
+	if o.exceptions.Len() > 0 {
+		n.papers = slices.Insert(n.papers, 1, paper{exceptionsShard, o.exceptions.Note()})
+	}
 	return n
 }
 
@@ -114,6 +119,7 @@ type Loader struct {
 	detector *detector.Loader
 	streams  *stream.Loader
 	totals   *totalsLoader
+	excepted []rule.ExceptionMemory
 	key      *decode.Key // nil: none was loaded, and nothing is known of connections and streams
 }
 
@@ -139,6 +145,8 @@ func (l *Loader) Visit(name string, data []byte) error {
 	switch {
 	case name == alertsShard:
 		return l.alerts(data)
+	case name == exceptionsShard:
+		return l.exceptions(data)
 	case name == identityShard:
 		return l.identity(data)
 	case l.detector.Owns(name):
@@ -158,6 +166,16 @@ func (l *Loader) alerts(data []byte) error {
 			return err
 		}
 	}
+	return r.End()
+}
+
+func (l *Loader) exceptions(data []byte) error {
+	r := codec.NewReader(data)
+	memories, err := rule.ReadExceptionMemories(r)
+	if err != nil {
+		return err
+	}
+	l.excepted = memories
 	return r.End()
 }
 
@@ -198,6 +216,7 @@ func (l *Loader) Finish(beforeWork bool) detector.Restored {
 	fresh.judge.queue = &o.pending
 	o.judge = fresh.judge
 	o.pending.adopt(&fresh.pending)
+	o.exceptions.Remember(l.excepted)
 	if beforeWork && l.key != nil {
 		o.decoder.SetKey(*l.key)
 		o.takeStreams(l)

@@ -17,6 +17,7 @@ import (
 const (
 	maxNetworkFile = 64 << 20  // bytes
 	maxNetworks    = 1_000_000 // in a file
+	maxNetworkText = 64        // characters; an IPv6 network has 43 at most
 )
 
 // ErrNetworkFile is wrapped by the errors about files of networks.
@@ -102,6 +103,9 @@ func parseNetworks(text string) (*bart.Lite, error) {
 		line, _, _ = strings.Cut(line, "#")
 		if line = strings.TrimSpace(line); line == "" {
 			continue
+		}
+		if len(line) > maxNetworkText {
+			return nil, fmt.Errorf("line %d: it is %d characters long; write one network", number, len(line))
 		}
 		prefix, err := parseNetwork(line)
 		if err != nil {
