@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/processor/processortest"
 	"go.yaml.in/yaml/v3"
@@ -42,6 +43,8 @@ type expectation struct {
 	UpdateOf string            `yaml:"update_of,omitempty"`
 	HeldBack int64             `yaml:"suppressed,omitempty"`
 	Score    int               `yaml:"score"`
+	// Is is what the schema takes the alert for: event.kind of ECS, type_name of OCSF.
+	Is string `yaml:"is,omitempty"`
 }
 
 func TestScenarios(t *testing.T) {
@@ -152,23 +155,26 @@ func run(t *testing.T, config []byte, format string, records []flow.Record) []pl
 func summaries(alerts []plog.LogRecord) []expectation {
 	all := []expectation{}
 	for _, lr := range alerts {
-		a := lr.Attributes()
-		text := func(key string) string {
-			if v, ok := a.Get(key); ok {
-				return v.AsString()
+		a := attributes(lr)
+		text := func(keys ...string) string {
+			for _, key := range keys {
+				if v, ok := a.Get(key); ok {
+					return v.AsString()
+				}
 			}
 			return ""
 		}
 		e := expectation{
 			At:       lr.Timestamp().AsTime().Format(time.RFC3339),
-			Rule:     text("exfil.rule.id"),
+			Rule:     text("exfil.rule.id", "rule.id"),
 			Severity: lr.SeverityText(),
 			Entity:   map[string]string{text("exfil.entity.field"): text("exfil.entity.value")},
-			Says:     lr.Body().AsString(),
+			Says:     text("message"),
 			Host:     text("host.name"),
 			Early:    text("exfil.early") == "true",
 			New:      text("exfil.first_seen") == "true",
 			UpdateOf: text("exfil.update_of"),
+			Is:       text("event.kind", "type_name"),
 		}
 		if v, ok := a.Get("exfil.suppressed"); ok {
 			e.HeldBack = v.Int()
@@ -177,6 +183,33 @@ func summaries(alerts []plog.LogRecord) []expectation {
 			e.Score = int(v.Double())
 		}
 		all = append(all, e)
+	}
+	return all
+}
+
+// attributes returns what an alert tells in the words of the schema otel, where it has no others, whichever schema
+// it is in, and the sentence as message.
+func attributes(lr plog.LogRecord) pcommon.Map {
+	all := pcommon.NewMap()
+	lr.Attributes().CopyTo(all)
+	if lr.Body().Type() != pcommon.ValueTypeMap {
+		lr.Body().CopyTo(all.PutEmpty("message"))
+		return all
+	}
+	for _, key := range []string{"message", "type_name"} {
+		if v, ok := lr.Body().Map().Get(key); ok {
+			v.CopyTo(all.PutEmpty(key))
+		}
+	}
+	if unmapped, ok := lr.Body().Map().Get("unmapped"); ok {
+		for key, v := range unmapped.Map().All() {
+			v.CopyTo(all.PutEmpty(key))
+		}
+	}
+	if resources, ok := lr.Body().Map().Get("resources"); ok {
+		if host, ok := resources.Slice().At(0).Map().Get("name"); ok {
+			host.CopyTo(all.PutEmpty("host.name"))
+		}
 	}
 	return all
 }
