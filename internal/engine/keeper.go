@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -216,6 +217,9 @@ func (k *keeper) save(ctx context.Context) error {
 	return nil
 }
 
+// putAll puts all shards into tx. Writing them is work without a pause, and each holds up the path while it is written: so
+// it makes way after each, for whoever has been held up. On a machine with a single processor they would else wait for as long as
+// the runtime lets a goroutine go on, ten milliseconds and more.
 func putAll(ctx context.Context, tx *checkpoint.Tx, from *observer.Snapshot) error {
 	var w codec.Writer
 	for {
@@ -230,6 +234,7 @@ func putAll(ctx context.Context, tx *checkpoint.Tx, from *observer.Snapshot) err
 			}
 			continue
 		}
+		runtime.Gosched()
 		if err := tx.Put(ctx, name, w.Data); err != nil {
 			return err
 		}
