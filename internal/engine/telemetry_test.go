@@ -47,9 +47,29 @@ func nonZero(t *testing.T, w *world, name string) map[string]int64 {
 	return points
 }
 
+// statuses are how many exceptions stand how. What is told of one bears its name and owner.
+func statuses(t *testing.T, w *world) map[string]int64 {
+	t.Helper()
+	m, err := w.telemetry.GetMetric("otelcol_exfil_exceptions")
+	require.NoError(t, err)
+	by := map[string]int64{}
+	for _, p := range m.Data.(metricdata.Gauge[int64]).DataPoints {
+		status, _ := p.Attributes.Value("status")
+		by[status.AsString()] = p.Value
+	}
+	m, err = w.telemetry.GetMetric("otelcol_exfil_exception_flows")
+	require.NoError(t, err)
+	for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
+		name, _ := p.Attributes.Value("exception")
+		owner, _ := p.Attributes.Value("owner")
+		assert.Equal(t, "backup by storage team", name.AsString()+" by "+owner.AsString())
+	}
+	return by
+}
+
 func TestTelemetryTellsWhatHappened(t *testing.T) {
 	cfg := enginetest.Quick()
-	cfg.Exceptions = []rule.ExceptionConfig{{Name: "backup", Match: rule.ExceptionMatchConfig{Ports: []any{873}}}}
+	cfg.Exceptions = []rule.ExceptionConfig{{Name: "backup", Owner: "storage team", Match: rule.ExceptionMatchConfig{Ports: []any{873}}}}
 	w := newWorld(t, cfg)
 	hours := enginetest.Ordinary(3)
 	for _, hour := range hours {
@@ -71,6 +91,10 @@ func TestTelemetryTellsWhatHappened(t *testing.T) {
 	ordinaryRecords := int64(8 * len(hours))
 	assert.Equal(t, map[string]int64{"accepted": ordinaryRecords + 3, "bad_bytes": 1}, nonZero(t, w, "otelcol_exfil_records"))
 	assert.Equal(t, map[string]int64{"leaves": ordinaryRecords + 1, "internal": 1, "excepted": 1}, nonZero(t, w, "otelcol_exfil_flows"))
+	assert.Equal(t, map[string]int64{"excepted": 1}, nonZero(t, w, "otelcol_exfil_exception_flows"))
+	assert.Equal(t, map[string]int64{"excepted": 5_000_000}, nonZero(t, w, "otelcol_exfil_exception_bytes"))
+	assert.Equal(t, map[string]int64{"active": 1, "expiring": 0, "expired": 0, "idle": 0}, statuses(t, w))
+	metadatatest.AssertEqualExfilNetworkFileFailures(t, w.telemetry, single(0), metricdatatest.IgnoreTimestamp())
 	metadatatest.AssertEqualExfilRefusedRecords(t, w.telemetry, single(1), metricdatatest.IgnoreTimestamp())
 	metadatatest.AssertEqualExfilFailedEmissions(t, w.telemetry, single(1), metricdatatest.IgnoreTimestamp())
 	metadatatest.AssertEqualExfilLateFlows(t, w.telemetry, single(0), metricdatatest.IgnoreTimestamp())
