@@ -30,7 +30,7 @@ type ecsFacts struct {
 }
 
 // facts reads a table of testdata/schema.
-func facts[T any](t *testing.T, name string) T {
+func facts[T any](t testing.TB, name string) T {
 	t.Helper()
 	text, err := os.ReadFile("testdata/schema/" + name + ".yaml")
 	require.NoError(t, err)
