@@ -20,7 +20,9 @@ func (s share) Capabilities() consumer.Capabilities {
 }
 
 // Start opens the databases and starts the clock, if no other instance has.
-func (s share) Start(ctx context.Context, host component.Host) error { return s.instance.Start(ctx, host) }
+func (s share) Start(ctx context.Context, host component.Host) error {
+	return s.instance.Start(ctx, host)
+}
 
 // Shutdown delivers what is decided. The first call counts; it may come without Start.
 func (s share) Shutdown(ctx context.Context) error { return s.instance.Shutdown(ctx) }
