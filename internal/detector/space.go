@@ -138,13 +138,14 @@ func (s *space) add(l *lane, came arrival, flows []flow.Flow, sc *scratch, from,
 	if s.senders >= 0 {
 		senders = sc.keys[s.senders][:to]
 	}
+	someExempt := sc.exempt
 	for i := from; i < to; i++ {
 		key, m := keys[i], masses[i]
 		if key == 0 {
 			continue
 		}
 		var exempt exemption
-		if sc.exempt {
+		if someExempt {
 			if exempt = s.exempts(&flows[i]); exempt == leftOut {
 				continue
 			}
