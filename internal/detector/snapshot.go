@@ -29,9 +29,9 @@ const (
 	// entityPage is how many entities a shard holds: some 75 bytes each, names included, and 256 with a
 	// season table.
 	entityPage = 4096
-	// sumPage is how many sums a shard holds at most; fewer where contributors, which take up
+	// sumPage is how many sums a shard holds at most, some 180 kB: the path waits while one is written, 0.3 ms. Fewer where contributors, which take up
 	// to 5 kB a sum, would make it large.
-	sumPage     = 8192
+	sumPage     = 2048
 	tallyBudget = 128 // sums with contributors in a shard
 )
 
