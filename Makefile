@@ -93,7 +93,7 @@ test: $(MINIMAL) $(STORED) validate-examples ## all tests with -race, the end-to
 		EXFIL_STORED=$(CURDIR)/$(STORED) $(GO) test -count 1 ./internal/e2e 2>&1 | tee -a $(BUILD)/test.txt
 	@$(MAKE) senders-test 2>&1 | tee -a $(BUILD)/test.txt
 	@# Weeks of traffic, floods of a million keys, a storage of which each call fails: with -race they are cut short.
-	@$(GO) test -count 1 ./bench/quality ./internal/hostile ./internal/engine 2>&1 | tee -a $(BUILD)/test.txt
+	@$(GO) test -count 1 ./bench/quality ./internal/hostile ./internal/engine ./internal/detector 2>&1 | tee -a $(BUILD)/test.txt
 	@$(GO) test -race -timeout 20m -covermode=atomic -coverprofile=$(BUILD)/coverage.txt $(PKGS) \
 		2>&1 | tee -a $(BUILD)/test.txt
 	@$(MAKE) coverage-floor
