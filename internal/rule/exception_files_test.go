@@ -129,8 +129,9 @@ func TestFilesAreLookedAtUntilClose(t *testing.T) {
 	go func() { l.watch(ctx, ticks); close(done) }()
 	l.write(t, 0, "nonsense\n")
 	ticks <- noon
-	l.write(t, 0, "192.0.2.0/28\n")
 	ticks <- noon // the tick before was dealt with
+	l.write(t, 0, "192.0.2.0/28\n")
+	ticks <- noon
 	cancel()
 	<-done
 	assert.Equal(t, 0, l.holds("192.0.2.3"))
