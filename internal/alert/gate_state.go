@@ -56,15 +56,13 @@ func (s *GateState) Save(w *codec.Writer) {
 // is, and the error wraps codec.ErrMalformed. Of more entities or windows than are remembered the latest
 // stay. Where another interval was configured meanwhile, the one that began then counts as one of those.
 func (g *Gate) Load(r *codec.Reader) error {
-	if version := r.Uint(); version != gateVersion {
-		r.Fail("a gate of version %d; version %d can be read", version, gateVersion)
-	}
+	r.Version(gateVersion, "a gate")
 	loaded := Gate{options: g.options, memory: make(map[string]*list.Element), order: list.New()}
 	loaded.stats = GateStats{
-		Alerted: int64(readCount(r)), Suppressed: int64(readCount(r)), Overflowed: int64(readCount(r)),
+		Alerted: r.Natural(), Suppressed: r.Natural(), Overflowed: r.Natural(),
 	}
-	length := readCount(r)
-	loaded.interval, loaded.left = r.Int(), readCount(r)
+	length := int(r.Natural())
+	loaded.interval, loaded.left = r.Int(), int(r.Natural())
 	if length != int(g.options.Interval) {
 		loaded.interval = floorDivide(loaded.interval*int64(length), int64(g.options.Interval))
 	}
@@ -133,9 +131,9 @@ func (m *remembered) save(w *codec.Writer) {
 }
 
 func loadRemembered(r *codec.Reader) *remembered {
-	m := &remembered{key: r.Text(), at: r.Time(), score: readFloat(r), suppressed: readCount(r), held: loadWindow(r)}
+	m := &remembered{key: r.Text(), at: r.Time(), score: readFloat(r), suppressed: int(r.Natural()), held: loadWindow(r)}
 	for range r.Count(13) {
-		m.told = append(m.told, told{window: loadWindow(r), uid: r.Text(), score: readFloat(r), bytes: int64(readCount(r)), updated: r.Bool()})
+		m.told = append(m.told, told{window: loadWindow(r), uid: r.Text(), score: readFloat(r), bytes: r.Natural(), updated: r.Bool()})
 	}
 	m.told = m.told[max(0, len(m.told)-maxTold):]
 	for range r.Count(1) {
@@ -170,12 +168,12 @@ func (o *overflow) save(w *codec.Writer) {
 
 // load reads what save wrote. Entities beyond those that are named become others.
 func (o *overflow) load(r *codec.Reader) {
-	o.alerts, o.others = readCount(r), readCount(r)
+	o.alerts, o.others = int(r.Natural()), int(r.Natural())
 	for range r.Count(2) {
 		if o.rules == nil {
 			o.rules = make(map[string]int)
 		}
-		o.rules[r.Text()] = readCount(r)
+		o.rules[r.Text()] = int(r.Natural())
 	}
 	for range r.Count(5) {
 		e, w := readEntity(r), loadWindow(r)

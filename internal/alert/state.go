@@ -45,7 +45,7 @@ func ReadAlert(r *codec.Reader) (Alert, error) {
 	var a Alert
 	switch kind := r.Text(); kind {
 	case kindAnomaly:
-		a = Anomaly{Finding: readFinding(r), UID: r.Text(), UpdateOf: r.Text(), Suppressed: readCount(r)}
+		a = Anomaly{Finding: readFinding(r), UID: r.Text(), UpdateOf: r.Text(), Suppressed: int(r.Natural())}
 	case kindOverflow:
 		a = readOverflow(r)
 	case kindHealth:
@@ -115,7 +115,7 @@ func readFinding(r *codec.Reader) detector.Finding {
 		*v = readFloat(r)
 	}
 	f.Actual, f.Typical, f.Upper, f.Flows = r.Int(), r.Int(), r.Int(), r.Int()
-	f.Age, f.Windows = time.Duration(r.Int()), readCount(r)
+	f.Age, f.Windows = time.Duration(r.Int()), int(r.Natural())
 	for _, v := range [...]*bool{&f.FirstSeen, &f.Why.Season, &f.Why.Peers, &f.Why.Calibrated} {
 		*v = r.Bool()
 	}
@@ -194,14 +194,14 @@ func appendOverflow(w *codec.Writer, o *Overflow) {
 }
 
 func readOverflow(r *codec.Reader) Overflow {
-	o := Overflow{Start: r.Time(), End: r.Time(), MaxPerInterval: readCount(r), Alerts: readCount(r)}
+	o := Overflow{Start: r.Time(), End: r.Time(), MaxPerInterval: int(r.Natural()), Alerts: int(r.Natural())}
 	for range r.Count(2) {
-		o.Rules = append(o.Rules, OverflowRule{Rule: r.Text(), Alerts: readCount(r)})
+		o.Rules = append(o.Rules, OverflowRule{Rule: r.Text(), Alerts: int(r.Natural())})
 	}
 	for range r.Count(3) {
 		o.Entities = append(o.Entities, readEntity(r))
 	}
-	o.Others = readCount(r)
+	o.Others = int(r.Natural())
 	return o
 }
 
@@ -214,7 +214,7 @@ func appendEntity(w *codec.Writer, e *OverflowEntity) {
 func readEntity(r *codec.Reader) OverflowEntity {
 	e := OverflowEntity{Rule: r.Text()}
 	e.Fields, e.Values = readKey(r)
-	e.Alerts = readCount(r)
+	e.Alerts = int(r.Natural())
 	return e
 }
 
@@ -222,13 +222,3 @@ func readEntity(r *codec.Reader) OverflowEntity {
 func appendFloat(w *codec.Writer, v float64) { w.Fixed(math.Float64bits(v)) }
 
 func readFloat(r *codec.Reader) float64 { return math.Float64frombits(r.Fixed()) }
-
-// readCount reads a number that is not negative.
-func readCount(r *codec.Reader) int {
-	n := r.Int()
-	if n < 0 || n > math.MaxInt {
-		r.Fail("%d where a count belongs", n)
-		return 0
-	}
-	return int(n)
-}

@@ -1,7 +1,6 @@
 package baseline
 
 import (
-	"math"
 	"time"
 
 	"github.com/otel-exfil/exfil/internal/codec"
@@ -22,22 +21,13 @@ func (s *Series) Save(w *codec.Writer) {
 func LoadSeries(r *codec.Reader) Series {
 	s := Series{
 		N: r.Float32(), Mean: r.Float32(), SS: r.Float32(), Active: r.Float32(), Total: r.Float32(),
-		ShapeXY: r.Float32(), ShapeXX: r.Float32(), Next: loadUint32(r),
+		ShapeXY: r.Float32(), ShapeXX: r.Float32(), Next: uint32(r.Below(1 << 32)),
 	}
 	if s.N < 0 || s.SS < 0 || s.Active < 0 || s.Total < 0 || s.ShapeXX < 0 {
 		r.Fail("a count or a sum of squares below 0 in a series")
 		return Series{}
 	}
 	return s
-}
-
-func loadUint32(r *codec.Reader) uint32 {
-	v := r.Uint()
-	if v > math.MaxUint32 {
-		r.Fail("%d exceeds 32 bits", v)
-		return 0
-	}
-	return uint32(v)
 }
 
 // Save writes the table.

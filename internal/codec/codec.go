@@ -82,7 +82,7 @@ func (r *Reader) Err() error { return r.err }
 // End is Err once everything should have been read: anything that is left is an error, too.
 func (r *Reader) End() error {
 	if r.err == nil && len(r.data) > 0 {
-		r.fail("%d bytes too many", len(r.data))
+		r.Fail("%d bytes too many", len(r.data))
 	}
 	return r.err
 }
@@ -90,10 +90,9 @@ func (r *Reader) End() error {
 // More says whether there is something left to read.
 func (r *Reader) More() bool { return r.err == nil && len(r.data) > 0 }
 
-// Fail makes the reader fail with a reason of the caller's: what was read cannot be.
-func (r *Reader) Fail(format string, args ...any) { r.fail(format, args...) }
-
-func (r *Reader) fail(format string, args ...any) {
+// Fail makes the reader fail, for a reason of its own or of the caller's: what was read cannot be. The first reason
+// stays.
+func (r *Reader) Fail(format string, args ...any) {
 	if r.err == nil {
 		r.err = fmt.Errorf("%w: "+format, append([]any{ErrMalformed}, args...)...)
 	}
@@ -107,7 +106,7 @@ func (r *Reader) take(n int) []byte {
 		r.data = r.data[n:]
 		return taken
 	}
-	r.fail("%d bytes wanted, %d there", n, len(r.data))
+	r.Fail("%d bytes wanted, %d there", n, len(r.data))
 	return nil
 }
 
@@ -126,11 +125,39 @@ func (r *Reader) Int() int64 {
 // skip passes a varint of n bytes; 1: it was one.
 func (r *Reader) skip(n int) int {
 	if n <= 0 {
-		r.fail("a number wanted")
+		r.Fail("a number wanted")
 		return 0
 	}
 	r.data = r.data[n:]
 	return 1
+}
+
+// Version reads the version of what follows, written by Uint, and fails where it is not the known one. What names
+// what follows, such as "decisions" or "a gate".
+func (r *Reader) Version(known uint64, what string) {
+	if v := r.Uint(); v != known {
+		r.Fail("%s of version %d; version %d can be read", what, v, known)
+	}
+}
+
+// Natural reads a number, written by Int, that is not negative.
+func (r *Reader) Natural() int64 {
+	v := r.Int()
+	if v < 0 {
+		r.Fail("%d where a count belongs, which is not below 0", v)
+		return 0
+	}
+	return v
+}
+
+// Below reads a number, written by Uint, that is less than a limit.
+func (r *Reader) Below(limit uint64) uint64 {
+	v := r.Uint()
+	if v >= limit {
+		r.Fail("%d where less than %d is possible", v, limit)
+		return 0
+	}
+	return v
 }
 
 // Count reads a number of things of at least size bytes each, of which no more can follow than there are
@@ -138,7 +165,7 @@ func (r *Reader) skip(n int) int {
 func (r *Reader) Count(size int) int {
 	n := r.Uint()
 	if n > uint64(len(r.data)/max(1, size)) {
-		r.fail("%d things of %d bytes wanted, %d bytes there", n, size, len(r.data))
+		r.Fail("%d things of %d bytes wanted, %d bytes there", n, size, len(r.data))
 		return 0
 	}
 	return int(n)
@@ -156,7 +183,7 @@ func (r *Reader) Fixed() uint64 {
 func (r *Reader) Bool() bool {
 	v := r.Uint()
 	if v > 1 {
-		r.fail("%d is no truth value", v)
+		r.Fail("%d is no truth value", v)
 	}
 	return v == 1
 }
@@ -185,7 +212,7 @@ func (r *Reader) Float64() float64 {
 
 func (r *Reader) finite(v float64) bool {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
-		r.fail("%g is no finite number", v)
+		r.Fail("%g is no finite number", v)
 		return false
 	}
 	return true
@@ -201,7 +228,7 @@ func (r *Reader) Time() time.Time {
 	}
 	seconds, nanoseconds := r.Int(), r.Uint()
 	if nanoseconds >= uint64(time.Second) {
-		r.fail("%d nanoseconds in a second", nanoseconds)
+		r.Fail("%d nanoseconds in a second", nanoseconds)
 		return time.Time{}
 	}
 	return time.Unix(seconds, int64(nanoseconds)).UTC()
@@ -211,7 +238,7 @@ func (r *Reader) Time() time.Time {
 func (r *Reader) Address() netip.Addr {
 	var a netip.Addr
 	if b := r.take(r.Count(1)); a.UnmarshalBinary(b) != nil {
-		r.fail("%d bytes are no address", len(b))
+		r.Fail("%d bytes are no address", len(b))
 	}
 	return a
 }

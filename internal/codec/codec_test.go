@@ -32,6 +32,8 @@ func all() []byte {
 	w.Uint(2)
 	w.Fixed(1)
 	w.Fixed(2)
+	w.Int(7)
+	w.Uint(6)
 	return w.Data
 }
 
@@ -40,6 +42,7 @@ func read(data []byte) (*codec.Reader, []any) {
 	values := []any{
 		r.Uint(), r.Int(), r.Fixed(), r.Bool(), r.Bool(), r.Float32(), r.Float64(), r.Text(), r.Text(),
 		r.Time(), r.Time(), r.Address(), r.Address(), r.Address(), r.Count(8), r.Fixed(), r.Fixed(),
+		r.Natural(), r.Below(7),
 	}
 	return r, values
 }
@@ -49,7 +52,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	assert.Equal(t, []any{
 		uint64(math.MaxUint64), int64(math.MinInt64), uint64(1 << 63), true, false, float32(-1.5e-42), math.Pi, "Île-de-France\x00\"\x1b[2J", "",
 		time.Date(1823, 11, 12, 13, 14, 15, 16, time.UTC), time.Time{},
-		netip.MustParseAddr("fe80::1%eth0"), netip.MustParseAddr("192.0.2.7"), netip.Addr{}, 2, uint64(1), uint64(2),
+		netip.MustParseAddr("fe80::1%eth0"), netip.MustParseAddr("192.0.2.7"), netip.Addr{}, 2, uint64(1), uint64(2), int64(7), uint64(6),
 	}, values)
 	assert.False(t, r.More())
 	require.NoError(t, r.End())
@@ -80,6 +83,9 @@ func TestWhatNobodyHasWritten(t *testing.T) {
 		"a text longer than all":       {func(w *codec.Writer) { w.Uint(5); w.Uint(0) }, func(r *codec.Reader) any { return r.Text() != "" }},
 		"an address of three bytes":    {func(w *codec.Writer) { w.Text("abc") }, func(r *codec.Reader) any { return r.Address().IsValid() }},
 		"a second of two seconds":      {func(w *codec.Writer) { w.Bool(true); w.Int(0); w.Uint(2e9) }, func(r *codec.Reader) any { return !r.Time().IsZero() }},
+		"a version to come":            {func(w *codec.Writer) { w.Uint(2) }, func(r *codec.Reader) any { r.Version(1, "a state"); return false }},
+		"a count below 0":              {func(w *codec.Writer) { w.Int(-1) }, func(r *codec.Reader) any { return r.Natural() != 0 }},
+		"a number at its limit":        {func(w *codec.Writer) { w.Uint(7) }, func(r *codec.Reader) any { return r.Below(7) != 0 }},
 		"a varint that does not end":   {func(w *codec.Writer) { w.Data = []byte{255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255} }, func(r *codec.Reader) any { return r.Uint() != 0 }},
 		"what its reader says is none": {func(w *codec.Writer) { w.Uint(1) }, func(r *codec.Reader) any { r.Fail("no %d", r.Uint()); return false }},
 	} {

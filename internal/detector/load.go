@@ -247,10 +247,7 @@ func (ld *Loader) space(r *codec.Reader, number int) error {
 
 // loadHead reads what space.save wrote, up to the model.
 func (s *savedSpace) loadHead(r *codec.Reader, head *space) {
-	if v := r.Uint(); v != stateVersion {
-		r.Fail("version %d of the state; this is version %d", v, stateVersion)
-		return
-	}
+	r.Version(stateVersion, "a state")
 	s.detail = r.Bool()
 	for range r.Count(1) {
 		s.fields = append(s.fields, r.Text())
@@ -258,10 +255,10 @@ func (s *savedSpace) loadHead(r *codec.Reader, head *space) {
 	for range r.Count(1) {
 		s.rules = append(s.rules, r.Text())
 	}
-	s.entities = int(loadBelow(r, placeMask))
-	head.hand, head.vain = uint32(loadBelow(r, placeMask)), int(loadBelow(r, math.MaxInt32))
-	head.evicted, head.returned, head.overflowed = loadBytes(r), loadBytes(r), loadBytes(r)
-	head.since, head.sinceFirst = uint32(loadBelow(r, math.MaxUint32)), loadInstant(r)
+	s.entities = int(r.Below(placeMask))
+	head.hand, head.vain = uint32(r.Below(placeMask)), int(r.Below(math.MaxInt32))
+	head.evicted, head.returned, head.overflowed = r.Natural(), r.Natural(), r.Natural()
+	head.since, head.sinceFirst = uint32(r.Below(math.MaxUint32)), loadInstant(r)
 }
 
 // heir is the space of the lane that goes on where the saved one stopped: of the same key, on behalf of one of
@@ -318,9 +315,9 @@ type savedEntity struct {
 }
 
 func (e *savedEntity) load(r *codec.Reader, s *space) {
-	marks := loadBelow(r, 2*namedByOrigin)
+	marks := r.Below(2 * namedByOrigin)
 	e.key, e.Series = r.Text(), baseline.LoadSeries(r)
-	e.windows, e.first = uint32(loadBelow(r, 1<<32)), loadInstant(r)
+	e.windows, e.first = uint32(r.Below(1<<32)), loadInstant(r)
 	e.byOrigin = marks&namedByOrigin != 0
 	if marks&overflowing != 0 {
 		e.hash = overflowHash
@@ -363,7 +360,7 @@ func (ld *Loader) ghosts(r *codec.Reader, number int) error {
 	}
 	var ghosts []ghost
 	for r.More() {
-		g := ghost{hash: r.Fixed(), Series: baseline.LoadSeries(r), windows: uint32(loadBelow(r, 1<<32)), first: loadInstant(r)}
+		g := ghost{hash: r.Fixed(), Series: baseline.LoadSeries(r), windows: uint32(r.Below(1 << 32)), first: loadInstant(r)}
 		if g.hash == 0 || len(ghosts) == ghostPage*ghostWays {
 			r.Fail("a ghost without a hash, or more than %d in a page", ghostPage*ghostWays)
 		}
@@ -412,8 +409,8 @@ func (s *savedSpace) loadSums(r *codec.Reader, w *window, senders *savedSpace) (
 		var u savedSum
 		at, ok := s.place(r.Uint())
 		u.entity, u.homeless = at, !ok
-		u.bytes, u.flows = loadBytes(r), uint32(loadBelow(r, 1<<32))
-		since := loadBelow(r, 2*untaughtFollows)
+		u.bytes, u.flows = r.Natural(), uint32(r.Below(1<<32))
+		since := r.Below(2 * untaughtFollows)
 		u.since, u.sender = uint32(since%untaughtFollows), loadSender(r, senders)
 		if since >= untaughtFollows {
 			u.untaught = r.Int()
@@ -454,7 +451,7 @@ func loadSender(r *codec.Reader, senders *savedSpace) (hash uint64) {
 
 // loadOwner reads on behalf of which rule a sum is judged.
 func (u *savedSum) loadOwner(r *codec.Reader, s *savedSpace) {
-	was := loadBelow(r, uint64(len(s.rules)))
+	was := r.Below(uint64(len(s.rules)))
 	if r.Err() != nil {
 		return
 	}

@@ -209,35 +209,16 @@ func (t *tally) load(r *codec.Reader, by *keyer) {
 		return
 	}
 	for i := range n {
-		t.bytes[i] = loadBytes(r)
+		t.bytes[i] = r.Natural()
 		t.kind[i] = kind{
 			source: r.Address(), destination: r.Address(),
 			host: r.Text(), user: r.Text(), process: r.Text(), region: r.Text(),
-			port: uint16(loadBelow(r, 1<<16)),
+			port: uint16(r.Below(1 << 16)),
 		}
 		k := &t.kind[i]
 		t.key[i] = by.tuple(k.source, k.destination, k.port, k.host, k.user, k.process)
 	}
 	t.n = n
-}
-
-func loadBytes(r *codec.Reader) int64 {
-	v := r.Int()
-	if v < 0 {
-		r.Fail("%d bytes", v)
-		return 0
-	}
-	return v
-}
-
-// loadBelow reads a number that must be below a limit.
-func loadBelow(r *codec.Reader, limit uint64) uint64 {
-	v := r.Uint()
-	if v >= limit {
-		r.Fail("%d where less than %d is possible", v, limit)
-		return 0
-	}
-	return v
 }
 
 // loadInstant reads nanoseconds since the epoch, or a window's number, which is less.
@@ -297,15 +278,12 @@ func (k *keyer) hashValue(field flow.Field, value string, byOrigin bool) uint64 
 
 // restore takes over what the lanes share, and returns the lanes.
 func (d *Detector) restore(r *codec.Reader) (lanes []*savedLane) {
-	if v := r.Uint(); v != stateVersion {
-		r.Fail("version %d of the state; this is version %d", v, stateVersion)
-		return nil
-	}
+	r.Version(stateVersion, "a state")
 	begun, newest, arrived := r.Bool(), loadInstant(r), r.Time()
-	late, missed, future := loadBytes(r), loadBytes(r), loadBytes(r)
+	late, missed, future := r.Natural(), r.Natural(), r.Natural()
 	lasting := d.keyer.lasting
 	for i := range lasting {
-		lasting[i] = byte(loadBelow(r, 1<<8))
+		lasting[i] = byte(r.Below(1 << 8))
 	}
 	for range r.Count(1) {
 		lanes = append(lanes, loadLane(r))
@@ -329,16 +307,16 @@ type savedLane struct {
 }
 
 func loadLane(r *codec.Reader) *savedLane {
-	s := &savedLane{lane: lane{span: r.Int()}, spaces: int(loadBelow(r, maxSpaces))}
+	s := &savedLane{lane: lane{span: r.Int()}, spaces: int(r.Below(maxSpaces))}
 	if s.span <= 0 || int64(24*time.Hour)%s.span != 0 {
 		r.Fail("a span of %s does not divide a day", time.Duration(s.span))
 		return s
 	}
-	s.bucket, s.ordinal = loadInstant(r), uint32(loadBelow(r, math.MaxUint32))
-	s.flows[0], s.flows[1] = loadBytes(r), loadBytes(r)
+	s.bucket, s.ordinal = loadInstant(r), uint32(r.Below(math.MaxUint32))
+	s.flows[0], s.flows[1] = r.Natural(), r.Natural()
 	s.first, s.ready = loadInstant(r), loadInstant(r)
 	(*baseline.Table)(&s.alive).Load(r)
-	s.closed, s.days = loadBytes(r), loadInstant(r)
+	s.closed, s.days = r.Natural(), loadInstant(r)
 	if limit := -earliest / s.span; s.bucket > limit || s.bucket < -limit {
 		r.Fail("window %d of %s is beyond what can be counted", s.bucket, time.Duration(s.span))
 	}

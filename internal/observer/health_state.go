@@ -34,9 +34,7 @@ func (h *health) note() (save func(w *codec.Writer)) {
 // the clock had been looked at all the time. If the state cannot be read, all is as it was, and the error
 // wraps codec.ErrMalformed. Where what was learned is lost, do not load: that the warm-up begins is news then.
 func (h *health) load(r *codec.Reader) error {
-	if version := r.Uint(); version != healthVersion {
-		r.Fail("a health of version %d; version %d can be read", version, healthVersion)
-	}
+	r.Version(healthVersion, "a health")
 	loaded := health{lasts: h.lasts, warming: r.Bool(), ready: r.Bool()}
 	for range r.Count(2) {
 		if loaded.stale == nil {

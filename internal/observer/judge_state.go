@@ -31,12 +31,10 @@ func (j *judge) note() (save func(w *codec.Writer)) {
 func (j *judge) load(r *codec.Reader) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if version := r.Uint(); version != judgeVersion {
-		r.Fail("decisions of version %d; version %d can be read", version, judgeVersion)
-	}
+	r.Version(judgeVersion, "decisions")
 	byRule := maps.Clone(j.byRule)
 	for range r.Count(2) {
-		id, n := r.Text(), loadCount(r)
+		id, n := r.Text(), r.Natural()
 		if _, enabled := byRule[id]; enabled {
 			byRule[id] = n
 		}

@@ -33,10 +33,8 @@ func (p *pending) note() (save func(w *codec.Writer)) {
 // load puts what save wrote before what waits already. When that is too much, the newest are lost, as when they are
 // pushed. If it cannot be read, the queue is as it was, and the error wraps codec.ErrMalformed.
 func (p *pending) load(r *codec.Reader) error {
-	if version := r.Uint(); version != pendingVersion {
-		r.Fail("alerts that wait of version %d; version %d can be read", version, pendingVersion)
-	}
-	dropped := loadCount(r)
+	r.Version(pendingVersion, "alerts that wait")
+	dropped := r.Natural()
 	var queue []waitingAlert
 	for range r.Count(waitingBytes) {
 		observed := r.Time()
@@ -64,14 +62,4 @@ func (p *pending) load(r *codec.Reader) error {
 	p.queue = queue
 	p.waiting.Store(int64(len(queue)))
 	return nil
-}
-
-// loadCount reads a number that is not negative.
-func loadCount(r *codec.Reader) int64 {
-	n := r.Int()
-	if n < 0 {
-		r.Fail("%d where a count belongs", n)
-		return 0
-	}
-	return n
 }

@@ -181,9 +181,7 @@ func (l *Loader) exceptions(data []byte) error {
 
 func (l *Loader) identity(data []byte) error {
 	r := codec.NewReader(data)
-	if v := r.Uint(); v != identityVersion {
-		r.Fail("identities of version %d; version %d can be read", v, identityVersion)
-	}
+	r.Version(identityVersion, "identities")
 	var key decode.Key
 	if n := copy(key[:], r.Text()); n < len(key) {
 		r.Fail("a key of %d bytes", n)

@@ -117,9 +117,7 @@ func newTotalsLoader(limit int) *totalsLoader { return &totalsLoader{totals: new
 // page takes the next page of a snapshot. An error, which wraps codec.ErrMalformed, says that it is lost.
 func (l *totalsLoader) page(data []byte) error {
 	r := codec.NewReader(data)
-	if version := r.Uint(); version != totalsVersion {
-		r.Fail("version %d; version %d can be read", version, totalsVersion)
-	}
+	r.Version(totalsVersion, "running totals")
 	born, turns, generation := r.Time(), r.Uint(), r.Uint()
 	var entries []entry
 	before := int64(0)

@@ -39,9 +39,7 @@ func (e *Exceptions) Note() (save func(w *codec.Writer)) {
 
 // ReadExceptionMemories reads what Note has written. The error wraps codec.ErrMalformed.
 func ReadExceptionMemories(r *codec.Reader) ([]ExceptionMemory, error) {
-	if version := r.Uint(); version != exceptionsVersion {
-		r.Fail("exceptions of version %d; version %d can be read", version, exceptionsVersion)
-	}
+	r.Version(exceptionsVersion, "exceptions")
 	const leastSize = 5 // bytes of one memory
 	memories := make([]ExceptionMemory, 0)
 	for range r.Count(leastSize) {

@@ -110,18 +110,8 @@ func (h head) write(w *codec.Writer) {
 func readHead(r *codec.Reader) head {
 	return head{
 		opened: r.Bool(), created: r.Int(), horizon: r.Int(), newest: r.Int(), from: r.Int(), to: r.Int(),
-		resets: readCount(r), cumulative: readCount(r), delta: readCount(r),
+		resets: r.Natural(), cumulative: r.Natural(), delta: r.Natural(),
 	}
-}
-
-// readCount reads a number that is not negative.
-func readCount(r *codec.Reader) int64 {
-	n := r.Int()
-	if n < 0 {
-		r.Fail("%d where nothing is below 0", n)
-		return 0
-	}
-	return n
 }
 
 // A Loader makes the streams that a snapshot tells of, with limits and times of its own. Without any page
@@ -156,9 +146,7 @@ func (l *Loader) Page(data []byte) error {
 
 func (l *Loader) page(data []byte) error {
 	r := codec.NewReader(data)
-	if version := r.Uint(); version != stateVersion {
-		r.Fail("version %d; version %d can be read", version, stateVersion)
-	}
+	r.Version(stateVersion, "streams")
 	number, head := r.Uint(), readHead(r)
 	add := l.entries(r, r.Text())
 	if err := r.End(); err != nil {
@@ -266,7 +254,7 @@ func (c *totalCodec) write(w *codec.Writer, id uint64, t *total) {
 
 func (c *totalCodec) read(r *codec.Reader) (id uint64, t total) {
 	id = r.Fixed()
-	t = total{time: c.before.time + r.Int(), start: c.before.start + r.Int(), bytes: readCount(r)}
+	t = total{time: c.before.time + r.Int(), start: c.before.start + r.Int(), bytes: r.Natural()}
 	c.before = t
 	return id, t
 }
@@ -289,7 +277,7 @@ func (c *recentCodec) read(r *codec.Reader) (id uint64, points recent) {
 	before := c.before
 	for i := range points {
 		p := &points[i]
-		p.time, p.bytes = before+r.Int(), readCount(r)
+		p.time, p.bytes = before+r.Int(), r.Natural()
 		if p.time < 0 || i > 0 && p.time > before {
 			r.Fail("a point of %d after one of %d", p.time, before)
 			return 0, recent{}
