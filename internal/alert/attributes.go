@@ -291,13 +291,6 @@ func putHealth(m pcommon.Map, h *Health) {
 	}
 }
 
-// copyAttributes adds what from holds to m.
-func copyAttributes(from, m pcommon.Map) {
-	for key, v := range from.All() {
-		v.CopyTo(m.PutEmpty(key))
-	}
-}
-
 func putText(m pcommon.Map, key, text string) {
 	if text != "" {
 		m.PutStr(key, text)

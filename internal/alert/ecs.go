@@ -32,23 +32,15 @@ const (
 // An alert has no source.bytes: it is a sum over flows that dashboards count already, and a record with it would
 // be taken for one more flow. The bytes are in exfil.bytes.
 type ecs struct {
-	rules map[string]pcommon.Map // what a document tells of its rule, by id
+	rules metadata
 	asn   networks
 }
 
 func newECS(rules []rule.Rule, asn networks) *ecs {
-	e := &ecs{rules: make(map[string]pcommon.Map, len(rules)), asn: asn}
-	for i := range rules {
-		m := pcommon.NewMap()
-		putECSRule(m, &rules[i])
-		putECSThreat(m, rules[i].Threat)
-		e.rules[rules[i].ID] = m
-	}
-	return e
+	return &ecs{rules: newMetadata("rule.id", rules, putECSRule), asn: asn}
 }
 
 func putECSRule(m pcommon.Map, r *rule.Rule) {
-	m.PutStr("rule.id", r.ID)
 	putText(m, "rule.uuid", r.UUID)
 	putText(m, "rule.name", r.Name)
 	putText(m, "rule.version", r.Version)
@@ -59,6 +51,7 @@ func putECSRule(m pcommon.Map, r *rule.Rule) {
 	putText(m, "rule.ruleset", r.RulesetName)
 	m.PutDouble("event.risk_score", float64(r.RiskScore))
 	putRuleSettings(m, r)
+	putECSThreat(m, r.Threat)
 }
 
 // putECSThreat tells all tactics: in ECS they are lists as techniques are.
@@ -98,11 +91,7 @@ func (e *ecs) anomaly(lr plog.LogRecord, a *Anomaly) {
 	m.PutStr("event.start", began(f).UTC().Format(ecsTime))
 	m.PutStr("event.end", f.Time.UTC().Format(ecsTime))
 	m.PutStr("event.reason", explanation(f))
-	if told, ok := e.rules[f.Rule]; ok {
-		copyAttributes(told, m)
-	} else {
-		m.PutStr("rule.id", f.Rule)
-	}
+	e.rules.put(m, f.Rule)
 	m.PutStr("network.direction", "outbound")
 	putAnomaly(m, m, a, e.asn)
 	e.putEnds(m)

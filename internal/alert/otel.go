@@ -10,23 +10,15 @@ import (
 // otel writes the schema of docs/alerts.md: OpenTelemetry's semantic conventions and, where they
 // have no word, ECS's or one under exfil.
 type otel struct {
-	rules map[string]pcommon.Map // what an alert tells of its rule, by id
+	rules metadata
 	asn   networks
 }
 
 func newOTel(rules []rule.Rule, asn networks) *otel {
-	o := &otel{rules: make(map[string]pcommon.Map, len(rules)), asn: asn}
-	for i := range rules {
-		m := pcommon.NewMap()
-		putRule(m, &rules[i])
-		putThreat(m, rules[i].Threat)
-		o.rules[rules[i].ID] = m
-	}
-	return o
+	return &otel{rules: newMetadata("exfil.rule.id", rules, putRule), asn: asn}
 }
 
 func putRule(m pcommon.Map, r *rule.Rule) {
-	m.PutStr("exfil.rule.id", r.ID)
 	putText(m, "security_rule.uuid", r.UUID)
 	putText(m, "security_rule.name", r.Name)
 	putText(m, "security_rule.version", r.Version)
@@ -36,6 +28,7 @@ func putRule(m pcommon.Map, r *rule.Rule) {
 	putText(m, "security_rule.license", r.License)
 	putText(m, "security_rule.ruleset.name", r.RulesetName)
 	putRuleSettings(m, r)
+	putThreat(m, r.Threat)
 }
 
 // putThreat tells the first tactic only, each by a text of its own, and the techniques of all of them.
@@ -58,11 +51,7 @@ func (o *otel) anomaly(lr plog.LogRecord, a *Anomaly) {
 	m := lr.Attributes()
 	m.PutStr("log.record.uid", a.ID())
 	lr.Body().SetStr(sentence(&a.Finding))
-	if told, ok := o.rules[a.Finding.Rule]; ok {
-		copyAttributes(told, m)
-	} else {
-		m.PutStr("exfil.rule.id", a.Finding.Rule)
-	}
+	o.rules.put(m, a.Finding.Rule)
 	putAnomaly(m, m, a, o.asn)
 	m.PutStr("exfil.explanation", explanation(&a.Finding))
 }
