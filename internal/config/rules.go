@@ -24,10 +24,11 @@ func (c *Config) EnabledRules() ([]rule.Rule, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.enabled(rules), nil
+	return c.Enabled(rules), nil
 }
 
-func (c *Config) enabled(rules []rule.Rule) (enabled []rule.Rule) {
+// Enabled returns those of all rules that apply, each with what it leaves to all rules filled in.
+func (c *Config) Enabled(all []rule.Rule) (enabled []rule.Rule) {
 	common := rule.Settings{
 		Budget:      c.AlertBudget,
 		MinBytes:    int64(c.MinBytes),
@@ -35,7 +36,7 @@ func (c *Config) enabled(rules []rule.Rule) (enabled []rule.Rule) {
 		Spans:       c.Windows,
 		SuppressFor: c.Alerts.SuppressFor,
 	}
-	for _, r := range rules {
+	for _, r := range all {
 		if r.Enabled {
 			enabled = append(enabled, r.Inherit(common))
 		}
@@ -50,7 +51,7 @@ func (c *Config) checkRules(p *problems) {
 		p.take(err)
 		return
 	}
-	rules := c.enabled(all)
+	rules := c.Enabled(all)
 	if len(rules) == 0 {
 		p.add("rules", "every rule is disabled, so that nothing could ever alert; enable one")
 	}

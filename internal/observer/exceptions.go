@@ -16,12 +16,8 @@ const reviewEvery = time.Hour
 // excepting is a flow, by its index in Batch.flows, and an exception that it falls under.
 type excepting struct{ flow, exception int }
 
-// equipExceptions compiles the exceptions. The rules must be known.
-func (o *Observer) equipExceptions(cfg *config.Config) error {
-	all, err := cfg.AllRules()
-	if err != nil {
-		return err
-	}
+// equipExceptions compiles the exceptions, which may name any of all rules. Those at work must be known.
+func (o *Observer) equipExceptions(cfg *config.Config, all []rule.Rule) (err error) {
 	options := rule.ExceptionOptions{Rules: all, Now: o.now(), Logger: o.logger}
 	if cfg.Geo.ASNDatabase != "" {
 		options.ASN = o.asn

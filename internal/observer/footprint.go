@@ -64,6 +64,10 @@ func Footprint(cfg *config.Config) (Memory, error) {
 	if err != nil {
 		return Memory{}, err
 	}
+	return footprint(Detection(cfg, rules).Watches), nil
+}
+
+func footprint(watches []detector.Watch) Memory {
 	m := Memory{
 		Contributors:  tallies * tallyBytes,
 		Streams:       streamsFootprint(),
@@ -71,7 +75,7 @@ func Footprint(cfg *config.Config) (Memory, error) {
 		Gate:          gateEntities * gateBytes,
 		Pending:       maxPending * alertBytes,
 	}
-	for _, k := range keysOf(Detection(cfg, rules).Watches) {
+	for _, k := range keysOf(watches) {
 		n := k.entities()
 		m.Entities += grown(n)*entityBytes + n*(k.nameBytes()+ghostBytes) + mapSlots(n)*placeBytes
 		if k.owners > 1 {
@@ -82,7 +86,7 @@ func Footprint(cfg *config.Config) (Memory, error) {
 		}
 		m.Windows += 2 * (grown(n)*(sumBytes+outlookBytes) + halfFull(n)*slotBytes)
 	}
-	return m, nil
+	return m
 }
 
 // key is what a detector keeps entities of: a rule's own key, or a detail key that rules may share.

@@ -76,7 +76,7 @@ func New(cfg *config.Config, s Settings) (*Observer, error) {
 	if s.Logger == nil {
 		s.Logger = zap.NewNop()
 	}
-	rules, err := cfg.EnabledRules()
+	all, err := cfg.AllRules()
 	if err != nil {
 		return nil, err
 	}
@@ -98,23 +98,20 @@ func New(cfg *config.Config, s Settings) (*Observer, error) {
 		},
 	}
 	o.batches.New = func() any { return newBatch() }
-	if err := o.equip(cfg, rules); err != nil {
+	if err := o.equip(cfg, cfg.Enabled(all)); err != nil {
 		return nil, err
 	}
-	if err := o.equipExceptions(cfg); err != nil {
+	if err := o.equipExceptions(cfg, all); err != nil {
 		return nil, err
 	}
 	o.readings.version = s.BuildVersion
-	o.pending.writer, err = alert.NewWriter(rules, alert.Options{
+	o.pending.writer, err = alert.NewWriter(o.rules, alert.Options{
 		Schema: cfg.Alerts.Schema, Version: s.BuildVersion, ASN: o.asn, SeverityByScore: cfg.Alerts.SeverityByScore,
 	})
 	if err != nil {
 		return nil, err
 	}
-	memory, err := Footprint(cfg)
-	if err != nil {
-		return nil, err
-	}
+	memory := footprint(Detection(cfg, o.rules).Watches)
 	s.Logger.Info("Memory that what is learned may take at most, all limits being reached",
 		zap.String("total", bytesize.Size(memory.Total()).Human()), zap.Int64("bytes", memory.Total()))
 	o.reviewExceptions(s.Now())
