@@ -32,6 +32,12 @@ func putRuleSettings(m pcommon.Map, r *rule.Rule) {
 	putTexts(m, "exfil.rule.related", related)
 }
 
+// putRuleset tells which rules were in force, by the version of those that are built in and the digest of all.
+func putRuleset(m pcommon.Map, digest string) {
+	m.PutStr("exfil.rules.version", rule.PackVersion)
+	m.PutStr("exfil.rules.digest", digest)
+}
+
 // guide joins the parts of a guide to one Markdown text.
 func guide(g rule.Guide) string {
 	var b strings.Builder

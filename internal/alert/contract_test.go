@@ -2,6 +2,7 @@ package alert
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +99,8 @@ var extras = map[string]pcommon.ValueType{
 	"exfil.entity.fields":                      many,
 	"exfil.entity.values":                      many,
 	"exfil.update_of":                          text,
+	"exfil.rules.version":                      text,
+	"exfil.rules.digest":                       text,
 	"exfil.contributors.destination.as.values": many,
 	"exfil.contributors.destination.as.bytes":  many,
 }
@@ -188,6 +191,33 @@ func TestEveryAttributeIsDocumented(t *testing.T) {
 	require.NoError(t, err)
 	for _, r := range builtIn {
 		assert.Contains(t, page, "### "+r.ID+"\n", "the rule's reference leads there")
+	}
+}
+
+// Whatever is told, in whatever schema, names the rules that were in force.
+func TestEveryAlertNamesTheRulesInForce(t *testing.T) {
+	rules, err := rule.Builtin()
+	require.NoError(t, err)
+	want := map[string]string{"exfil.rules.version": rule.PackVersion, "exfil.rules.digest": rule.Digest(rules)}
+	changed := slices.Clone(rules)
+	changed[0].Threshold = 80
+	require.NotEqual(t, want["exfil.rules.digest"], rule.Digest(changed))
+	for _, schema := range Schemas() {
+		of := func(rules []rule.Rule, a Alert) map[string]string {
+			w, err := NewWriter(rules, Options{Schema: schema})
+			require.NoError(t, err)
+			own := w.schema.own(record(t, w, a))
+			got := map[string]string{}
+			for key := range want {
+				v, _ := own.Get(key)
+				got[key] = v.Str()
+			}
+			return got
+		}
+		for _, a := range every() {
+			assert.Equal(t, want, of(rules, a), schema)
+			assert.Equal(t, rule.Digest(changed), of(changed, a)["exfil.rules.digest"], schema)
+		}
 	}
 }
 

@@ -83,6 +83,8 @@ func (*ecs) scope(s pcommon.InstrumentationScope) {
 	s.Attributes().PutStr(mappingModeAttribute, SchemaECS)
 }
 
+func (*ecs) own(lr plog.LogRecord) pcommon.Map { return lr.Attributes() }
+
 func (e *ecs) anomaly(lr plog.LogRecord, a *Anomaly) {
 	f := &a.Finding
 	m := lr.Attributes()

@@ -51,6 +51,14 @@ func newOCSF(rules []rule.Rule, o Options) *ocsf {
 // scope leaves the scope as it is: the event names the product itself.
 func (*ocsf) scope(pcommon.InstrumentationScope) {}
 
+// own returns unmapped, which every event has.
+func (*ocsf) own(lr plog.LogRecord) pcommon.Map {
+	if unmapped, ok := lr.Body().Map().Get("unmapped"); ok {
+		return unmapped.Map()
+	}
+	return lr.Body().Map().PutEmptyMap("unmapped")
+}
+
 // class is what an event is, by numbers and their captions.
 type class struct {
 	category, uid, activity    int64

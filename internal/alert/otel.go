@@ -47,6 +47,8 @@ func putThreat(m pcommon.Map, threats []rule.Threat) {
 // scope leaves the scope as it is: name and version say all.
 func (*otel) scope(pcommon.InstrumentationScope) {}
 
+func (*otel) own(lr plog.LogRecord) pcommon.Map { return lr.Attributes() }
+
 func (o *otel) anomaly(lr plog.LogRecord, a *Anomaly) {
 	m := lr.Attributes()
 	m.PutStr("log.record.uid", a.ID())

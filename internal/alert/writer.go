@@ -46,6 +46,8 @@ type schema interface {
 	anomaly(lr plog.LogRecord, a *Anomaly)
 	overflow(lr plog.LogRecord, o *Overflow)
 	health(lr plog.LogRecord, h *Health)
+	// own returns where a record that is written has the attributes under exfil.
+	own(lr plog.LogRecord) pcommon.Map
 }
 
 // Options of a Writer.
@@ -66,15 +68,17 @@ type Writer struct {
 	version  string
 	severity map[string]rule.Severity // by rule
 	bands    []rule.SeverityBand
+	digest   string // of the rules
 	schema   schema
 }
 
-// NewWriter makes a writer for alerts of the rules. The error wraps ErrUnknownSchema.
+// NewWriter makes a writer for alerts of the rules, all that are in force. The error wraps ErrUnknownSchema.
 func NewWriter(rules []rule.Rule, o Options) (*Writer, error) {
 	w := &Writer{
 		version:  o.Version,
 		severity: make(map[string]rule.Severity, len(rules)),
 		bands:    slices.Clone(o.SeverityByScore),
+		digest:   rule.Digest(rules),
 	}
 	for _, r := range rules {
 		w.severity[r.ID] = r.Severity
@@ -120,6 +124,7 @@ func (w *Writer) Append(dst plog.Logs, a Alert, now time.Time) {
 		}
 		w.schema.health(lr, &a)
 	}
+	putRuleset(w.schema.own(lr), w.digest)
 }
 
 // records returns the records of the scope of alerts at the end of dst.

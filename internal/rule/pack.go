@@ -17,6 +17,9 @@ var (
 	pack embed.FS
 )
 
+// PackVersion is the version of the built-in pack: the same version, the same rules. Alerts tell it.
+const PackVersion = "1"
+
 // builtinRuleset is the name of the built-in rules' ruleset.
 const builtinRuleset = "exfil built-in"
 
