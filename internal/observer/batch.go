@@ -17,19 +17,11 @@ import (
 // gets them and the moment after. It belongs to one goroutine at a time, and ends with
 // either Commit or Discard.
 type Batch struct {
+	part
 	scratch decode.Scratch
-	records []flow.Record // of the log record in hand
-	flows   []flow.Flow   // of the whole batch, leaving ones only
-	// excepted are the exceptions that flows fall under, in the order of flows.
-	excepted []excepting
-	matched  []int32          // of the flow in hand
-	record   condition.Record // that it is of
-
-	runningTotals bool // some of flows are
-	// counted are those of flows that counters tell of, in the order of flows.
-	counted  []counted
-	heard    []stream.Point // of counters whose flows do not leave
-	findings []detector.Finding
+	records []flow.Record    // of the log record in hand
+	matched []int32          // of the flow in hand
+	record  condition.Record // that it is of
 
 	read     int64   // log records or data points looked at
 	own      int64   // log records that are alerts of our own
@@ -38,6 +30,31 @@ type Batch struct {
 	repeated int64   // running totals that brought nothing new
 	exempted int64   // flows that an exception kept out
 	points   []int64 // flows of counters that add nothing, by stream.Outcome
+}
+
+// part is what a batch holds of a tenant.
+type part struct {
+	flows []flow.Flow // leaving ones only
+	// excepted are the exceptions that flows fall under, in the order of flows.
+	excepted []excepting
+
+	runningTotals bool // some of flows are
+	// counted are those of flows that counters tell of, in the order of flows.
+	counted  []counted
+	heard    []stream.Point // of counters whose flows do not leave
+	findings []detector.Finding
+}
+
+// size is how much memory the part holds on to, in its longest list's elements.
+func (p *part) size() int { return max(cap(p.flows), cap(p.counted), cap(p.heard)) }
+
+func (p *part) reset() {
+	p.flows = p.flows[:0]
+	p.excepted = p.excepted[:0]
+	p.runningTotals = false
+	p.counted, p.heard = p.counted[:0], p.heard[:0]
+	clear(p.findings)
+	p.findings = p.findings[:0]
 }
 
 // maxKeptFlows bounds the memory that a pooled batch holds on to. A batch that was larger
@@ -53,14 +70,9 @@ func newBatch() *Batch {
 }
 
 func (b *Batch) reset() {
+	b.part.reset()
 	b.records = b.records[:0]
-	b.flows = b.flows[:0]
-	b.excepted = b.excepted[:0]
 	b.record = condition.Record{}
-	clear(b.findings)
-	b.findings = b.findings[:0]
-	b.runningTotals = false
-	b.counted, b.heard = b.counted[:0], b.heard[:0]
 	b.read, b.own, b.repeated, b.exempted = 0, 0, 0, 0
 	clear(b.reasons)
 	clear(b.outcomes)
@@ -140,8 +152,8 @@ func (o *Observer) resolve(b *Batch, r *flow.Record, log *condition.Record) {
 	if o.locator != nil {
 		f.Place = o.locator.Complete(f.Place, f.Destination)
 	}
-	if o.exceptions.Len() > 0 {
-		b.matched = o.exceptions.Match(f, log, b.matched[:0])
+	if o.matcher.Len() > 0 {
+		b.matched = o.matcher.Match(f, log, b.matched[:0])
 		for _, exception := range b.matched {
 			b.excepted = append(b.excepted, excepting{flow: n, exception: int(exception)})
 		}

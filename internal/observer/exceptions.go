@@ -5,7 +5,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/otel-exfil/exfil/internal/config"
 	"github.com/otel-exfil/exfil/internal/flow"
 	"github.com/otel-exfil/exfil/internal/rule"
 )
@@ -13,18 +12,18 @@ import (
 // reviewEvery is how often it is looked for exceptions that somebody should look at.
 const reviewEvery = time.Hour
 
-// excepting is a flow, by its index in Batch.flows, and an exception that it falls under.
+// excepting is a flow, by its index in part.flows, and an exception that it falls under.
 type excepting struct{ flow, exception int }
 
 // equipExceptions compiles the exceptions, which may name any of all rules. Those at work must be known.
-func (o *Observer) equipExceptions(cfg *config.Config, all []rule.Rule) (err error) {
-	options := rule.ExceptionOptions{Rules: all, Now: o.now(), Logger: o.logger}
-	if cfg.Geo.ASNDatabase != "" {
-		options.ASN = o.asn
+func (s *shared) equipExceptions(all []rule.Rule) (err error) {
+	options := rule.ExceptionOptions{Rules: all, Now: s.now(), Logger: s.logger}
+	if s.config.Geo.ASNDatabase != "" {
+		options.ASN = s.asn
 	}
-	o.exceptions, err = rule.NewExceptions(cfg.Exceptions, options)
-	for i := range o.rules {
-		o.watched |= flow.RuleNumber(i)
+	s.matcher, err = rule.NewExceptions(s.config.Exceptions, options)
+	for i := range s.rules {
+		s.watched |= flow.RuleNumber(i)
 	}
 	return err
 }
@@ -39,26 +38,26 @@ func exceptionsOf(i int, excepted []excepting) (own, rest []excepting) {
 }
 
 // except notes what a flow is kept from by the exceptions that it falls under, and says whether that is everything.
-func (o *Observer) except(own []excepting, f *flow.Flow, now time.Time) bool {
+func (t *tenant) except(own []excepting, f *flow.Flow, now time.Time) bool {
 	for _, e := range own {
-		o.exceptions.Admit(e.exception, f, now)
+		t.exceptions.Admit(e.exception, f, now)
 	}
-	return f.NoAlert&f.NoLearning&o.watched == o.watched
+	return f.NoAlert&f.NoLearning&t.watched == t.watched
 }
 
 // reviewExceptions logs, now and then, the exceptions that are about to expire, have expired or match nothing.
-func (o *Observer) reviewExceptions(now time.Time) {
-	if o.exceptions.Len() == 0 {
+func (t *tenant) reviewExceptions(now time.Time) {
+	if t.exceptions.Len() == 0 {
 		return
 	}
-	o.admission.Lock()
-	defer o.admission.Unlock()
-	if now.Before(o.reviewAt) {
+	t.admission.Lock()
+	defer t.admission.Unlock()
+	if now.Before(t.reviewAt) {
 		return
 	}
-	o.reviewAt = now.Add(reviewEvery)
-	for _, news := range o.exceptions.Review(now) {
-		o.logger.Warn(advice(news.Status), zap.String("exception", news.Name), zap.String("owner", news.Owner),
+	t.reviewAt = now.Add(reviewEvery)
+	for _, news := range t.exceptions.Review(now) {
+		t.logger.Warn(advice(news.Status), zap.String("exception", news.Name), zap.String("owner", news.Owner),
 			zap.String("reason", news.Reason), zap.String("expires", news.Expires), zap.Time("since", news.Since))
 	}
 }
@@ -77,7 +76,7 @@ func advice(status rule.ExceptionStatus) string {
 func (o *Observer) Exceptions() []rule.ExceptionReport {
 	o.cut.RLock()
 	defer o.cut.RUnlock()
-	o.admission.Lock()
-	defer o.admission.Unlock()
-	return o.exceptions.Reports(o.now())
+	o.tenant.admission.Lock()
+	defer o.tenant.admission.Unlock()
+	return o.tenant.exceptions.Reports(o.now())
 }

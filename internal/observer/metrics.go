@@ -31,7 +31,7 @@ func streamOptions(cfg *config.Config, now time.Time) stream.Options {
 // counted is a flow whose bytes a counter tells.
 type counted struct {
 	stream.Point
-	flow int // index in Batch.flows
+	flow int // index in part.flows
 }
 
 // DecodeMetrics reads the flows of md as Decode does those of logs: nothing is counted until Commit, and
@@ -89,40 +89,37 @@ func (o *Observer) decodePoint(b *Batch, p pmetric.NumberDataPoint) {
 
 // hear keeps a point whose bytes do not leave, for it tells that its sender is there; of those in a row
 // that tell the same, one.
-func (b *Batch) hear(at stream.Point) {
-	if last := len(b.heard) - 1; last >= 0 && b.heard[last].Group == at.Group && b.heard[last].Time == at.Time {
+func (p *part) hear(at stream.Point) {
+	if last := len(p.heard) - 1; last >= 0 && p.heard[last].Group == at.Group && p.heard[last].Time == at.Time {
 		return
 	}
-	b.heard = append(b.heard, at)
+	p.heard = append(p.heard, at)
 }
 
 // openStreams tells the memory of streams of the times in the first batch of counters, and who was heard of.
-func (o *Observer) openStreams(b *Batch, now time.Time) {
-	if len(b.counted) > 0 {
-		o.streams.Open(b.times())
+func (t *tenant) openStreams(p *part, now time.Time) {
+	if len(p.counted) > 0 {
+		t.streams.Open(p.times())
 	}
-	for i := range b.heard {
-		o.streams.Hear(&b.heard[i], now)
+	for i := range p.heard {
+		t.streams.Hear(&p.heard[i], now)
 	}
 }
 
 // times returns when the oldest and the newest of the counters were taken, of which there is one at least.
-func (b *Batch) times() (oldest, newest int64) {
-	oldest, newest = b.counted[0].Time, b.counted[0].Time
-	for i := range b.counted {
-		oldest, newest = min(oldest, b.counted[i].Time), max(newest, b.counted[i].Time)
+func (p *part) times() (oldest, newest int64) {
+	oldest, newest = p.counted[0].Time, p.counted[0].Time
+	for i := range p.counted {
+		oldest, newest = min(oldest, p.counted[i].Time), max(newest, p.counted[i].Time)
 	}
 	return oldest, newest
 }
 
-// increment replaces what a counter's flow carries by the bytes that it adds, and says whether
-// it adds any.
-func (o *Observer) increment(b *Batch, c *counted, now time.Time) bool {
-	added, outcome := o.streams.Advance(&c.Point, now)
-	if outcome != stream.Added {
-		b.points[outcome]++
-		return false
+// increment replaces what a counter's flow carries by the bytes that it adds, if it adds any.
+func (t *tenant) increment(p *part, c *counted, now time.Time) stream.Outcome {
+	added, outcome := t.streams.Advance(&c.Point, now)
+	if outcome == stream.Added {
+		p.flows[c.flow].Bytes = added
 	}
-	b.flows[c.flow].Bytes = added
-	return true
+	return outcome
 }

@@ -63,3 +63,13 @@ func (p *pending) load(r *codec.Reader) error {
 	p.waiting.Store(int64(len(queue)))
 	return nil
 }
+
+// adopt appends what waited in another queue. A delivery of what is in this one may be under way: its oldest stay where
+// they are.
+func (p *pending) adopt(from *pending) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue = append(p.queue, from.queue...)
+	p.waiting.Store(int64(len(p.queue)))
+	p.dropped.Add(from.dropped.Load())
+}

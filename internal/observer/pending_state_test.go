@@ -80,7 +80,7 @@ func TestAlertsThatWaitAreDeliveredAfterARestart(t *testing.T) {
 	require.Greater(t, n, 2)
 
 	next := newBench(t, func(*config.Config) {})
-	restore(t, &b.pending, &next.pending)
+	restore(t, &b.tenant.pending, &next.tenant.pending)
 	after, m := next.Alerts()
 	assert.Equal(t, n, m)
 	assert.Equal(t, before, after, "the same records, as observed then")
@@ -155,18 +155,18 @@ func TestWhatWasDecidedIsRememberedAfterARestart(t *testing.T) {
 	require.Positive(t, b.Stats().Alerts["unusual_destination_port"])
 
 	next := newBench(t, func(*config.Config) {})
-	restore(t, b.judge, next.judge)
+	restore(t, b.tenant.judge, next.tenant.judge)
 	assert.Equal(t, b.Stats().Alerts, next.Stats().Alerts)
-	assert.Equal(t, bytesOf(b.judge), bytesOf(next.judge))
+	assert.Equal(t, bytesOf(b.tenant.judge), bytesOf(next.tenant.judge))
 
 	// A rule that is no more has no place for its count.
 	off := false
 	without := newBench(t, func(cfg *config.Config) {
 		cfg.Rules = map[string]rule.Override{"unusual_destination_port": {Enabled: &off}}
 	})
-	restore(t, b.judge, without.judge)
+	restore(t, b.tenant.judge, without.tenant.judge)
 	assert.NotContains(t, without.Stats().Alerts, "unusual_destination_port")
-	refuses(t, bytesOf(b.judge), newBench(t, func(*config.Config) {}).judge)
+	refuses(t, bytesOf(b.tenant.judge), newBench(t, func(*config.Config) {}).tenant.judge)
 }
 
 func FuzzLoadJudge(f *testing.F) {

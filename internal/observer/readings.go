@@ -17,7 +17,6 @@ const maxPendingWindows = 8
 // consumer has accepted their gauges. It is safe for concurrent use.
 type readings struct {
 	version string
-	top     int          // entities of a rule and window that are wanted; 0: none
 	waiting atomic.Int64 // length of queue, to be read without the lock
 	lost    atomic.Int64 // windows
 

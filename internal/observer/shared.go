@@ -1,0 +1,111 @@
+package observer
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/otel-exfil/exfil/internal/alert"
+	"github.com/otel-exfil/exfil/internal/config"
+	"github.com/otel-exfil/exfil/internal/decode"
+	"github.com/otel-exfil/exfil/internal/flow"
+	"github.com/otel-exfil/exfil/internal/geo"
+	"github.com/otel-exfil/exfil/internal/rule"
+)
+
+// shared is what nobody learns anything into: it is there once, whoever's traffic is looked at.
+type shared struct {
+	logger  *zap.Logger
+	now     func() time.Time
+	config  *config.Config
+	rules   []rule.Rule
+	version string // of the collector or component, named in alerts
+
+	decoder *decode.Decoder
+	scope   *flow.Scope
+	places  geo.Options
+	locator *geo.Locator // set by Start
+	writer  *alert.Writer
+
+	// matcher finds the exceptions that flows fall under. What they spend is each tenant's own.
+	matcher *rule.Exceptions
+	watched flow.RuleSet // all rules at work
+
+	top      int  // entities of a rule and window whose gauges are wanted; 0: none
+	discards bool // alerts are not queued: there is nowhere to deliver them to
+}
+
+func newShared(cfg *config.Config, s Settings) (*shared, error) {
+	all, err := cfg.AllRules()
+	if err != nil {
+		return nil, err
+	}
+	decoder, err := decode.New(cfg.DecodeInputs())
+	if err != nil {
+		return nil, err
+	}
+	sh := &shared{
+		logger:  s.Logger,
+		now:     s.Now,
+		config:  cfg,
+		rules:   cfg.Enabled(all),
+		version: s.BuildVersion,
+		decoder: decoder,
+		scope:   flow.NewScope(cfg.Networks.Prefixes()),
+		places: geo.Options{
+			Database:       cfg.Geo.Database,
+			ASNDatabase:    cfg.Geo.ASNDatabase,
+			ReloadInterval: cfg.Geo.ReloadInterval,
+			Logger:         s.Logger,
+		},
+	}
+	if err := sh.equipExceptions(all); err != nil {
+		return nil, err
+	}
+	sh.writer, err = alert.NewWriter(sh.rules, alert.Options{
+		Schema: cfg.Alerts.Schema, Version: s.BuildVersion, ASN: sh.asn, SeverityByScore: cfg.Alerts.SeverityByScore,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return sh, nil
+}
+
+// open opens the databases and the files of networks and, if they are to be reloaded, watches them until close.
+func (s *shared) open() error {
+	locator, err := geo.Open(s.places)
+	if err != nil {
+		return err
+	}
+	if err := s.matcher.Open(s.places.ReloadInterval); err != nil {
+		return fmt.Errorf("exceptions: %w; give the path of a text file with one network a line that the collector may read", err)
+	}
+	s.locator = locator
+	locator.Start()
+	return nil
+}
+
+func (s *shared) close() error {
+	s.matcher.Close()
+	if s.locator == nil {
+		return nil
+	}
+	return s.locator.Close()
+}
+
+func (s *shared) asn(addr netip.Addr) (uint32, string, bool) {
+	if s.locator == nil {
+		return 0, "", false
+	}
+	return s.locator.ASN(addr)
+}
+
+// Databases lists the databases in service; none before Start.
+func (s *shared) Databases() []geo.Source {
+	if s.locator == nil {
+		return nil
+	}
+	return s.locator.Sources()
+}

@@ -1,0 +1,163 @@
+package observer
+
+import (
+	"fmt"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/otel-exfil/exfil/internal/codec"
+	"github.com/otel-exfil/exfil/internal/detector"
+	"github.com/otel-exfil/exfil/internal/rule"
+	"github.com/otel-exfil/exfil/internal/stream"
+)
+
+// tenantSnapshot is all that a tenant knows at one moment, see Snapshot.
+type tenantSnapshot struct {
+	tenant   *tenant
+	papers   []paper // not handed out yet
+	detector *detector.Snapshot
+	streams  *stream.Snapshot
+	totals   *totalsSnapshot
+	pages    [2]int
+}
+
+// snapshot takes a snapshot; nobody commits meanwhile.
+func (t *tenant) snapshot() *tenantSnapshot {
+	n := &tenantSnapshot{
+		tenant:   t,
+		papers:   []paper{{alertsShard, t.noteAlerts()}},
+		detector: t.detector.Snapshot(),
+	}
+	t.admission.Lock()
+	defer t.admission.Unlock()
+	n.streams, n.totals = t.streams.Snapshot(), t.totals.snapshot()
+	if t.exceptions.Len() > 0 {
+		n.papers = append(n.papers, paper{exceptionsShard, t.exceptions.Note()})
+	}
+	return n
+}
+
+// noteAlerts notes what was told, what waits to be told, and what is held back.
+func (t *tenant) noteAlerts() (save func(w *codec.Writer)) {
+	t.checking.Lock()
+	health := t.health.note()
+	t.checking.Unlock()
+	judge, pending := t.judge.note(), t.pending.note()
+	return func(w *codec.Writer) {
+		health(w)
+		judge(w)
+		pending(w)
+	}
+}
+
+// next writes one shard, as Snapshot.Next does.
+func (n *tenantSnapshot) next(w *codec.Writer) (name string, unchanged, ok bool) {
+	if len(n.papers) > 0 {
+		next := n.papers[0]
+		n.papers = n.papers[1:]
+		next.save(w)
+		return next.name, false, true
+	}
+	if name, unchanged, ok = n.detector.Next(w); ok {
+		return name, unchanged, true
+	}
+	n.tenant.admission.Lock()
+	defer n.tenant.admission.Unlock()
+	for i, next := range [...]func(*codec.Writer) bool{n.streams.Next, n.totals.next} {
+		if next(w) {
+			n.pages[i]++
+			return fmt.Sprintf("%s%05d", [...]string{streamsPrefix, totalsPrefix}[i], n.pages[i]), false, true
+		}
+	}
+	return "", false, false
+}
+
+// tenantLoader loads a tenant's part of a snapshot.
+type tenantLoader struct {
+	fresh    *tenant // of which only the parts that learn are made
+	detector *detector.Loader
+	streams  *stream.Loader
+	totals   *totalsLoader
+	excepted []rule.ExceptionMemory
+}
+
+func (s *shared) loader() (*tenantLoader, error) {
+	fresh, err := newTenant(s)
+	if err != nil {
+		return nil, err
+	}
+	return &tenantLoader{
+		fresh:    fresh,
+		detector: fresh.detector.Loader(),
+		streams:  stream.NewLoader(streamOptions(s.config, s.now())),
+		totals:   newTotalsLoader(maxSeries),
+	}, nil
+}
+
+// visit takes over one shard, as Loader.Visit does. Identified says that the key is known by which connections and streams
+// were told apart.
+func (l *tenantLoader) visit(name string, data []byte, identified bool) error {
+	switch {
+	case name == alertsShard:
+		return l.alerts(data)
+	case name == exceptionsShard:
+		return l.exceptions(data)
+	case l.detector.Owns(name):
+		return l.detector.Visit(name, data)
+	case strings.HasPrefix(name, streamsPrefix) && identified:
+		return l.streams.Page(data)
+	case strings.HasPrefix(name, totalsPrefix) && identified:
+		return l.totals.page(data)
+	}
+	return nil // of a later version, which says nothing that could be used, or worth nothing without the key
+}
+
+func (l *tenantLoader) alerts(data []byte) error {
+	r := codec.NewReader(data)
+	for _, load := range [...]func(*codec.Reader) error{l.fresh.health.load, l.fresh.judge.load, l.fresh.pending.load} {
+		if err := load(r); err != nil {
+			return err
+		}
+	}
+	return r.End()
+}
+
+func (l *tenantLoader) exceptions(data []byte) error {
+	r := codec.NewReader(data)
+	memories, err := rule.ReadExceptionMemories(r)
+	if err != nil {
+		return err
+	}
+	l.excepted = memories
+	return r.End()
+}
+
+// take puts what a loader has loaded, which has finished, into the place of what the tenant has learned meanwhile; nobody
+// commits. Identified says that connections and streams are told apart as they were.
+func (t *tenant) take(l *tenantLoader, identified bool) {
+	fresh := l.fresh
+	if fresh.detector.Stats().Newest.IsZero() {
+		fresh.health = health{lasts: t.config.WarmUp} // what was learned is lost: that it begins again is news
+	}
+	t.admission.Lock()
+	defer t.admission.Unlock()
+	t.checking.Lock()
+	defer t.checking.Unlock()
+	t.detector, t.health = fresh.detector, fresh.health
+	fresh.judge.queue = &t.pending
+	t.judge = fresh.judge
+	t.pending.adopt(&fresh.pending)
+	t.exceptions.Remember(l.excepted)
+	if identified {
+		t.takeStreams(l)
+	}
+}
+
+func (t *tenant) takeStreams(l *tenantLoader) {
+	var err error
+	if t.streams, err = l.streams.End(); err != nil {
+		t.logger.Warn("Some of what is known of counters is lost", zap.Error(err))
+	}
+	t.totals = l.totals.end()
+}

@@ -1,0 +1,41 @@
+package rule
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otel-exfil/exfil/internal/flow"
+)
+
+// Given exceptions of which much is spent, when they are forked, then the fork matches the same, has its whole ceiling, and
+// neither knows what the other spends.
+func TestAForkHasAccountsOfItsOwn(t *testing.T) {
+	first := compiled(t, kept)
+	large := func() *flow.Flow { return backupFlow(func(f *flow.Flow) { f.Bytes = 9000 }) }
+	require.True(t, first.Admit(1, large(), noon))
+	require.False(t, first.Admit(1, large(), noon), "9 of 10 kB are spent")
+
+	fork := first.Fork(noon.Add(time.Hour))
+	assert.Equal(t, first.Match(large(), nil, nil), fork.Match(large(), nil, nil))
+	assert.Zero(t, fork.Reports(noon)[1].Flows)
+	assert.Equal(t, noon.Add(time.Hour), fork.Reports(noon)[1].Since)
+	assert.True(t, fork.Admit(1, large(), noon))
+	assert.EqualValues(t, 9000, first.Reports(noon)[1].Bytes)
+	assert.EqualValues(t, 9000, fork.Reports(noon)[1].Bytes)
+}
+
+// A file that changes is read once, for all forks.
+func TestAForkSeesTheFilesOfNetworks(t *testing.T) {
+	l := listedIn(t, "192.0.2.0/24\n")
+	fork := l.Fork(noon)
+	require.NoError(t, l.Open(0))
+	t.Cleanup(l.Close)
+	f := backupFlow(nil)
+	assert.Empty(t, fork.Match(f, nil, nil))
+	l.write(t, 0, "198.51.100.0/24\n")
+	require.NoError(t, l.reload())
+	assert.Equal(t, []int32{0}, fork.Match(f, nil, nil))
+}
