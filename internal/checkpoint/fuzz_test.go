@@ -31,16 +31,13 @@ func FuzzLoad(f *testing.F) {
 		poke(slotKey(0), shardKind, first)
 		poke(slotKey(1), shardKind, second)
 
+		if taken := leastTaken(t, c); taken > uint64(1<<20+256*size) {
+			t.Fatalf("%d bytes made it take %d", size, taken)
+		}
 		s := openAtNoon(c)
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		report, err := s.Load(context.Background(), func(string, []byte) error { return nil })
-		runtime.ReadMemStats(&after)
+		report, err := s.Load(context.Background(), ignore)
 		if err != nil {
 			t.Fatal(err)
-		}
-		if taken := after.TotalAlloc - before.TotalAlloc; taken > uint64(1<<20+256*size) {
-			t.Fatalf("%d bytes made it take %d", size, taken)
 		}
 		if report.Unreadable != nil && report.Shards+len(report.Lost) > 0 {
 			t.Fatalf("unreadable, and yet %+v", report)
@@ -51,4 +48,28 @@ func FuzzLoad(f *testing.F) {
 			t.Fatalf("saved %v, loaded %v: %+v", next, got, report)
 		}
 	})
+}
+
+func ignore(string, []byte) error { return nil }
+
+// leastTaken is how many bytes it takes to load what c has. What else goes on in the process is counted, too, so the
+// least of some times is what counts.
+func leastTaken(t *testing.T, c *checkpointtest.Client) (least uint64) {
+	for range 5 {
+		var before, after runtime.MemStats
+		s := openAtNoon(c.Clone())
+		runtime.ReadMemStats(&before)
+		_, err := s.Load(context.Background(), ignore)
+		runtime.ReadMemStats(&after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if taken := after.TotalAlloc - before.TotalAlloc; least == 0 || taken < least {
+			least = taken
+		}
+		if least < 1<<20 {
+			break
+		}
+	}
+	return least
 }
