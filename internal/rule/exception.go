@@ -44,6 +44,9 @@ type Exceptions struct {
 	asn    ASNLookup
 	logger *zap.Logger
 
+	// numbered are, by exception, the rules that it holds for, by their numbers among those at work. They change when these do.
+	numbered *atomic.Pointer[[]flow.RuleSet]
+
 	reading  sync.Mutex // held by reload
 	failures atomic.Int64
 	loop     loop
@@ -64,10 +67,10 @@ type exception struct {
 	processes  []string       // nil: any
 	conditions *condition.Any // nil: none
 
-	rules         flow.RuleSet // it holds for
-	alert, learns bool         // what the flows do all the same
-	ends          int64        // nanoseconds since the epoch; 0: never
-	ceiling       int64        // bytes a window; unlimited if none
+	rules         []string // it holds for; nil: all
+	alert, learns bool     // what the flows do all the same
+	ends          int64    // nanoseconds since the epoch; 0: never
+	ceiling       int64    // bytes a window; unlimited if none
 
 	spent  ledger
 	counts exceptionCounts
@@ -90,15 +93,17 @@ func (e *Exceptions) Name(i int) string { return e.list[i].name }
 // the stream did. A flow without a host name is matched by its source address instead.
 // Match allocates nothing, but what OTTL conditions do.
 func (e *Exceptions) Match(f *flow.Flow, record *condition.Record, out []int32) []int32 {
+	if len(e.list) == 0 {
+		return out
+	}
 	subject := subject{flow: f, record: record}
-	open := flow.AllRules
+	open, rules := flow.AllRules, *e.numbered.Load()
 	for i := range e.list {
-		x := &e.list[i]
-		if x.rules&open == 0 || !x.matches(&subject, e.asn) {
+		if rules[i]&open == 0 || !e.list[i].matches(&subject, e.asn) {
 			continue
 		}
 		out = append(out, int32(i))
-		if open &^= x.rules; open == 0 {
+		if open &^= rules[i]; open == 0 {
 			break
 		}
 	}
@@ -196,11 +201,12 @@ func (e *Exceptions) Admit(i int, f *flow.Flow, now time.Time) bool {
 		}
 	}
 	x.counts.except(f, now)
+	rules := (*e.numbered.Load())[i]
 	if !x.alert {
-		f.NoAlert |= x.rules
+		f.NoAlert |= rules
 	}
 	if !x.learns {
-		f.NoLearning |= x.rules
+		f.NoLearning |= rules
 	}
 	return true
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"unicode"
 	"unicode/utf8"
 
@@ -36,7 +37,8 @@ func NewExceptions(configs []ExceptionConfig, o ExceptionOptions) (*Exceptions, 
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	e := &Exceptions{list: make([]exception, 0, len(configs)), asn: o.ASN, logger: o.Logger}
+	e := &Exceptions{list: make([]exception, 0, len(configs)), asn: o.ASN, logger: o.Logger, numbered: new(atomic.Pointer[[]flow.RuleSet])}
+	numbers := make([]flow.RuleSet, len(configs))
 	named := make(map[string]int, len(configs))
 	var errs []error
 	for i := range configs {
@@ -45,6 +47,7 @@ func NewExceptions(configs []ExceptionConfig, o ExceptionOptions) (*Exceptions, 
 		checkName(p, name, named)
 		named[name] = i
 		x := e.compile(&configs[i], o, p)
+		numbers[i] = x.number(o.Rules, p)
 		x.counts.since = o.Now
 		e.list = append(e.list, x)
 		errs = append(errs, p.err())
@@ -52,7 +55,27 @@ func NewExceptions(configs []ExceptionConfig, o ExceptionOptions) (*Exceptions, 
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	e.numbered.Store(&numbers)
 	return e, nil
+}
+
+// Renumber makes the exceptions hold for the rules that there are from now on, as ExceptionOptions has them. Flows that are matched
+// meanwhile may be matched by the rules before. After an error, as of NewExceptions, all is as it was.
+func (e *Exceptions) Renumber(rules []Rule) error {
+	numbers := make([]flow.RuleSet, len(e.list))
+	var errs []error
+	for i := range e.list {
+		p := &problems{path: fmt.Sprintf("exceptions[%d]", i)}
+		numbers[i] = e.list[i].number(rules, p)
+		errs = append(errs, p.err())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if e.numbered != nil {
+		e.numbered.Store(&numbers)
+	}
+	return nil
 }
 
 func checkName(p *problems, name string, named map[string]int) {
@@ -75,11 +98,10 @@ func checkText(p *problems, key, text string, most int) {
 }
 
 func (e *Exceptions) compile(c *ExceptionConfig, o ExceptionOptions, p *problems) exception {
-	x := exception{name: c.Name, owner: c.Owner, reason: c.Reason, ends: c.Expires.end(), ceiling: unlimited}
+	x := exception{name: c.Name, owner: c.Owner, reason: c.Reason, rules: c.Rules, ends: c.Expires.end(), ceiling: unlimited}
 	checkText(p, "owner", c.Owner, maxOwner)
 	checkText(p, "reason", c.Reason, maxReason)
 	x.takeActions(c.Action, p)
-	x.takeRules(c.Rules, o.Rules, p)
 	if c.MaxBytes != nil {
 		x.ceiling = int64(*c.MaxBytes)
 		if x.ceiling <= 0 {
@@ -128,19 +150,19 @@ func (x *exception) takeActions(actions []string, p *problems) {
 	}
 }
 
-// takeRules numbers the named rules among those that are enabled. A disabled one is fine, and nothing is excepted for it.
-func (x *exception) takeRules(ids []string, rules []Rule, p *problems) {
-	if ids == nil {
-		x.rules = flow.AllRules
-		return
+// number returns the set of the rules that it holds for, numbered among those that are enabled. A disabled one is fine, and nothing is
+// excepted for it.
+func (x *exception) number(rules []Rule, p *problems) (set flow.RuleSet) {
+	if x.rules == nil {
+		return flow.AllRules
 	}
-	if len(ids) == 0 {
+	if len(x.rules) == 0 {
 		p.add("rules", "it names none, so that the exception would do nothing; leave it out for all rules")
 	}
 	if rules == nil {
-		return
+		return 0
 	}
-	for i, id := range ids {
+	for i, id := range x.rules {
 		key := fmt.Sprintf("rules[%d]", i)
 		at := slices.IndexFunc(rules, func(r Rule) bool { return r.ID == id })
 		if at < 0 {
@@ -160,8 +182,9 @@ func (x *exception) takeRules(ids []string, rules []Rule, p *problems) {
 			p.add(key, "%q is not among the first %d enabled rules by id, and exceptions cannot tell more apart; leave rules out, or disable some",
 				id, flow.TellableRules)
 		}
-		x.rules |= flow.RuleNumber(number)
+		set |= flow.RuleNumber(number)
 	}
+	return set
 }
 
 func idsOfRules(rules []Rule) (ids []string) {

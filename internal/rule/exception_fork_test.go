@@ -39,3 +39,26 @@ func TestAForkSeesTheFilesOfNetworks(t *testing.T) {
 	require.NoError(t, l.reload())
 	assert.Equal(t, []int32{0}, fork.Match(f, nil, nil))
 }
+
+// Given an exception for one rule, when a rule comes whose id sorts before, then it holds for its own rule still, in the
+// forks too; and when its own rule is gone, that is an error and all stays as it was.
+func TestExceptionsHoldForTheSameRulesWhenOthersCome(t *testing.T) {
+	rules := []Rule{{ID: "m", Enabled: true}, {ID: "z", Enabled: true}}
+	e, err := NewExceptions([]ExceptionConfig{{Name: "one rule", Rules: []string{"m"}, Match: ExceptionMatchConfig{Ports: []any{443}}}},
+		ExceptionOptions{Rules: rules})
+	require.NoError(t, err)
+	fork := e.Fork(noon)
+	excepted := func() flow.RuleSet {
+		f := &flow.Flow{Port: 443, Time: noon.UnixNano(), Bytes: 1}
+		for _, i := range fork.Match(f, nil, nil) {
+			fork.Admit(int(i), f, noon)
+		}
+		return f.NoAlert
+	}
+	assert.Equal(t, flow.RuleNumber(0), excepted())
+	require.NoError(t, e.Renumber(append([]Rule{{ID: "a", Enabled: true}}, rules...)))
+	assert.Equal(t, flow.RuleNumber(1), excepted())
+	require.ErrorContains(t, e.Renumber(rules[1:]), `exceptions[0].rules[0]: no such rule "m"; there are z`)
+	assert.Equal(t, flow.RuleNumber(1), excepted())
+	require.NoError(t, new(Exceptions).Renumber(rules))
+}
