@@ -113,6 +113,10 @@ type told struct {
 
 // NewGate makes a gate that remembers nothing.
 func NewGate(o GateOptions) *Gate {
+	return &Gate{options: o.orDefaults(), memory: make(map[string]*list.Element), order: list.New()}
+}
+
+func (o GateOptions) orDefaults() GateOptions {
 	if o.Interval <= 0 {
 		o.Interval = defaultInterval
 	}
@@ -122,8 +126,11 @@ func NewGate(o GateOptions) *Gate {
 	if o.SuppressFor == nil {
 		o.SuppressFor = func(string) time.Duration { return 0 }
 	}
-	return &Gate{options: o, memory: make(map[string]*list.Element), order: list.New()}
+	return o
 }
+
+// Follow makes the gate go by other options from now on; what it remembers stays. The interval must be the same.
+func (g *Gate) Follow(o GateOptions) { g.options = o.orDefaults() }
 
 // Stats reports counts so far.
 func (g *Gate) Stats() GateStats { return g.stats }

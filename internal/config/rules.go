@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -44,12 +45,20 @@ func (c *Config) Enabled(all []rule.Rule) (enabled []rule.Rule) {
 	return enabled
 }
 
-func (c *Config) checkRules(p *problems) {
+// LoadRules returns AllRules as the rule files have them now, held against the rest of the configuration as Validate does.
+func (c *Config) LoadRules() ([]rule.Rule, error) {
+	var p problems
+	all := c.checkRules(&p)
+	return all, errors.Join(p...)
+}
+
+// checkRules returns AllRules.
+func (c *Config) checkRules(p *problems) (all []rule.Rule) {
 	all, err := c.AllRules()
 	c.checkExceptions(p, all)
 	if err != nil {
 		p.take(err)
-		return
+		return nil
 	}
 	rules := c.Enabled(all)
 	if len(rules) == 0 {
@@ -58,6 +67,7 @@ func (c *Config) checkRules(p *problems) {
 	for _, r := range rules {
 		c.checkOwnWindows(p, r)
 	}
+	return all
 }
 
 // checkExceptions compiles the exceptions as they will be, but for what they look up in files that are opened at start.

@@ -155,9 +155,7 @@ func TestAnInstanceThatLeavesWaitsForItsDelivery(t *testing.T) {
 		other := &enginetest.Downstream{}
 		second := w.join(cfg, other)
 		w.start(second)
-		for _, hour := range enginetest.Ordinary(3) {
-			w.consume(hour)
-		}
+		w.learn()
 		reached := make(chan struct{}, 1)
 		w.next.Set(func(d *enginetest.Downstream) { d.Hang = reached })
 		delivery, release := context.WithCancel(t.Context())
@@ -190,9 +188,7 @@ func TestTooManyWaitingAlertsAreCounted(t *testing.T) {
 	cfg := enginetest.Quick()
 	cfg.Alerts.MaxPerInterval = 10_000
 	w := newWorld(t, cfg)
-	for _, hour := range enginetest.Ordinary(3) {
-		w.consume(hour)
-	}
+	w.learn()
 	w.tick()
 	w.next.Set(func(d *enginetest.Downstream) { d.RefuseAlerts = enginetest.ErrRefused })
 	var burst []enginetest.Sent

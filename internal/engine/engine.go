@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -32,6 +33,9 @@ type engine struct {
 	config   *config.Config
 	keeper   *keeper // nil: nothing is kept; set by the first start
 	kept     keeperStats
+	reloader *reloader    // nil: no rule file is followed; set by the first start
+	still    sync.Mutex   // held while the observer is loaded, saved, or told to follow other rules
+	unread   atomic.Int64 // times that the rule files could not be followed
 
 	members // guarded by the registry
 
@@ -98,6 +102,7 @@ func (e *engine) start(ctx context.Context, host component.Host, i *Instance, wa
 		if err := e.startKeeper(ctx, host); err != nil {
 			return errors.Join(err, e.observer.Close())
 		}
+		e.startReloader()
 		e.startTicker()
 	}
 	e.alerts.add(i.alerts)
@@ -110,13 +115,26 @@ func (e *engine) startKeeper(ctx context.Context, host component.Host) error {
 	if e.config.Storage == nil {
 		return nil
 	}
-	k, err := newKeeper(e.settings, *e.config.Storage, e.config.CheckpointInterval, e.clock, e.observer, &e.kept, host)
+	k, err := newKeeper(e.settings, *e.config.Storage, e.config.CheckpointInterval, e.clock, e.observer, &e.still, &e.kept, host)
 	if err != nil {
 		return err
 	}
 	e.keeper = k
 	k.start(ctx)
 	return nil
+}
+
+// startReloader follows the rule files, if there are any and they are to be followed.
+func (e *engine) startReloader() {
+	interval := e.config.Geo.ReloadInterval
+	if len(e.config.RuleFiles) == 0 || interval == 0 {
+		return
+	}
+	e.reloader = &reloader{
+		observer: e.observer, config: e.config, logger: e.settings.Logger, now: e.clock.Now,
+		interval: interval, still: &e.still, failures: &e.unread,
+	}
+	e.reloader.start()
 }
 
 func (e *engine) startTicker() {
@@ -149,6 +167,9 @@ func (e *engine) tick(ctx context.Context) {
 	if e.keeper != nil {
 		e.keeper.look()
 	}
+	if e.reloader != nil {
+		e.reloader.look()
+	}
 }
 
 // leave takes an instance out. When it returns, nothing is on its way to that instance's
@@ -167,6 +188,9 @@ func (e *engine) leave(ctx context.Context, i *Instance, last bool) error {
 	defer e.telemetry.Shutdown()
 	if !e.stopTicker(ctx) {
 		return nil
+	}
+	if e.reloader != nil {
+		e.reloader.end(ctx)
 	}
 	e.observer.Tick()
 	kept := e.keeper != nil && e.keeper.loaded.Load()

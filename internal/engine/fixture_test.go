@@ -50,13 +50,18 @@ func emptyWorld(t *testing.T, cfg *config.Config) *world {
 	return w
 }
 
+// learn consumes three days of ordinary traffic.
+func (w *world) learn() {
+	for _, hour := range enginetest.Ordinary(3) {
+		w.consume(hour)
+	}
+}
+
 // settled is a world that has learned for three days and told of its warm-up.
 func settled(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t, enginetest.Quick())
-	for _, hour := range enginetest.Ordinary(3) {
-		w.consume(hour)
-	}
+	w.learn()
 	w.tick()
 	require.Equal(t, []string{"warming_up", "ready"}, w.next.Statuses())
 	return w

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +28,7 @@ var ErrStorage = errors.New("storage")
 // nothing is saved, since that would put an engine that has begun anew in the place of weeks of learning.
 type keeper struct {
 	observer *observer.Observer
+	still    *sync.Mutex // held while the observer is loaded or saved
 	open     func(ctx context.Context) (storage.Client, error)
 	logger   *zap.Logger
 	now      func() time.Time
@@ -55,7 +57,7 @@ type keeperStats struct {
 }
 
 // newKeeper returns a keeper that uses the storage extension id of a collector.
-func newKeeper(set Settings, id component.ID, interval time.Duration, c Clock, o *observer.Observer, stats *keeperStats, host component.Host) (*keeper, error) {
+func newKeeper(set Settings, id component.ID, interval time.Duration, c Clock, o *observer.Observer, still *sync.Mutex, stats *keeperStats, host component.Host) (*keeper, error) {
 	extension, ok := host.GetExtensions()[id]
 	if !ok {
 		return nil, fmt.Errorf("%w: %s is not running; configure it under extensions and name it in service::extensions", ErrStorage, id)
@@ -66,6 +68,7 @@ func newKeeper(set Settings, id component.ID, interval time.Duration, c Clock, o
 	}
 	return &keeper{
 		observer: o,
+		still:    still,
 		stats:    stats,
 		open: func(ctx context.Context) (storage.Client, error) {
 			return from.GetClient(ctx, set.Kind, set.ID, "")
@@ -150,6 +153,8 @@ func (k *keeper) failed(ctx context.Context, err error) {
 
 // load takes over what is stored. BeforeWork says that the engine has been given nothing yet.
 func (k *keeper) load(ctx context.Context, beforeWork bool) error {
+	k.still.Lock()
+	defer k.still.Unlock()
 	if k.client == nil {
 		client, err := k.open(ctx)
 		if err != nil {
@@ -194,6 +199,8 @@ func (k *keeper) tell(report checkpoint.Report, loader *observer.Loader, beforeW
 
 // save stores what is known now.
 func (k *keeper) save(ctx context.Context) error {
+	k.still.Lock()
+	defer k.still.Unlock()
 	began := time.Now()
 	tx, err := k.store.Begin(ctx)
 	if err != nil {

@@ -135,9 +135,7 @@ func TestAfterAKillTheLastCheckpointHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShelf()
 		w := life(t, kept(), s)
-		for _, ld := range enginetest.Ordinary(3) {
-			w.consume(ld)
-		}
+		w.learn()
 		w.minute()
 		before := w.instance.Stats()
 		w.consume(enginetest.ECS(enginetest.Theft(3)))
@@ -162,9 +160,7 @@ func TestAlertsThatNobodyTookAreDeliveredByTheNextRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShelf()
 		w := life(t, kept(), s)
-		for _, ld := range enginetest.Ordinary(3) {
-			w.consume(ld)
-		}
+		w.learn()
 		w.minute()
 		w.next.Set(func(d *enginetest.Downstream) { d.RefuseAlerts = enginetest.ErrRefused })
 		w.consume(enginetest.ECS(enginetest.Theft(3)))
@@ -223,9 +219,7 @@ func TestWhatCouldNotBeLoadedIsNotOverwritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShelf()
 		w := life(t, kept(), s)
-		for _, ld := range enginetest.Ordinary(3) {
-			w.consume(ld)
-		}
+		w.learn()
 		w.shutdown()
 		learned := w.instance.Stats().Detector
 
@@ -257,9 +251,7 @@ func TestADamagedStateIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShelf()
 		w := life(t, kept(), s)
-		for _, ld := range enginetest.Ordinary(3) {
-			w.consume(ld)
-		}
+		w.learn()
 		w.shutdown()
 		whole := s.client.Clone()
 		for _, key := range whole.Keys() {

@@ -119,9 +119,7 @@ func TestTheLastOutletTakesTheNewsOfTheDetectionAlong(t *testing.T) {
 	w := newWorld(t, enginetest.Quick())
 	metrics := w.join(w.config, nil)
 	w.start(metrics)
-	for _, hour := range enginetest.Ordinary(3) {
-		w.consume(hour)
-	}
+	w.learn()
 	require.Empty(t, w.next.Statuses())
 	w.shutdown()
 	assert.Equal(t, []string{"warming_up", "ready"}, w.next.Statuses())

@@ -69,6 +69,10 @@ func newTelemetry(set Settings, e *engine, now func() time.Time) (*metadata.Tele
 		t.RegisterExfilPendingAlertsCallback(stat(func(s *observer.Stats) int64 { return s.Pending })),
 		t.RegisterExfilDroppedAlertsCallback(stat(func(s *observer.Stats) int64 { return s.Dropped })),
 		t.RegisterExfilNetworkFileFailuresCallback(stat(func(s *observer.Stats) int64 { return s.NetworkFileFailures })),
+		t.RegisterExfilRuleFileFailuresCallback(func(_ context.Context, to metric.Int64Observer) error {
+			to.Observe(e.unread.Load(), common)
+			return nil
+		}),
 		t.RegisterExfilLostWindowsCallback(stat(func(s *observer.Stats) int64 { return s.LostWindows })),
 		t.RegisterExfilFailedEmissionsCallback(func(_ context.Context, to metric.Int64Observer) error {
 			to.Observe(e.alerts.failures.Load()+e.gauges.failures.Load(), common)

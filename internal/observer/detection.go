@@ -34,13 +34,17 @@ func Detection(cfg *config.Config, rules []rule.Rule) detector.Settings {
 
 // NewGate makes the gate that a configuration and its enabled rules ask for.
 func NewGate(cfg *config.Config, rules []rule.Rule) *alert.Gate {
+	return alert.NewGate(gateOptions(cfg, rules))
+}
+
+func gateOptions(cfg *config.Config, rules []rule.Rule) alert.GateOptions {
 	silence := make(map[string]time.Duration, len(rules))
 	for _, r := range rules {
 		silence[r.ID] = r.SuppressFor
 	}
-	return alert.NewGate(alert.GateOptions{
+	return alert.GateOptions{
 		Interval:       cfg.Alerts.Interval,
 		MaxPerInterval: cfg.Alerts.MaxPerInterval,
 		SuppressFor:    func(rule string) time.Duration { return silence[rule] },
-	})
+	}
 }

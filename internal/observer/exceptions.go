@@ -15,16 +15,13 @@ const reviewEvery = time.Hour
 // excepting is a flow, by its index in part.flows, and an exception that it falls under.
 type excepting struct{ flow, exception int }
 
-// equipExceptions compiles the exceptions, which may name any of all rules. Those at work must be known.
+// equipExceptions compiles the exceptions, which may name any of all rules.
 func (s *shared) equipExceptions(all []rule.Rule) (err error) {
 	options := rule.ExceptionOptions{Rules: all, Now: s.now(), Logger: s.logger}
 	if s.config.Geo.ASNDatabase != "" {
 		options.ASN = s.asn
 	}
 	s.matcher, err = rule.NewExceptions(s.config.Exceptions, options)
-	for i := range s.rules {
-		s.watched |= flow.RuleNumber(i)
-	}
 	return err
 }
 

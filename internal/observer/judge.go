@@ -29,6 +29,17 @@ func newJudge(cfg *config.Config, rules []rule.Rule, queue *pending) *judge {
 	return j
 }
 
+// follow makes the judge go by other rules. Alerts are counted on, those of rules that are gone too: their counters must not
+// fall.
+func (j *judge) follow(cfg *config.Config, rules []rule.Rule) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.gate.Follow(gateOptions(cfg, rules))
+	for _, r := range rules {
+		j.byRule[r.ID] += 0
+	}
+}
+
 // findings queues the alerts that findings make.
 func (j *judge) findings(findings []detector.Finding, now time.Time) {
 	j.mu.Lock()

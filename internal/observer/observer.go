@@ -13,7 +13,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.uber.org/zap"
 
-	"github.com/otel-exfil/exfil/internal/bytesize"
 	"github.com/otel-exfil/exfil/internal/config"
 )
 
@@ -56,9 +55,7 @@ func New(cfg *config.Config, s Settings) (*Observer, error) {
 	if o.tenant, err = newTenant(common); err != nil {
 		return nil, err
 	}
-	memory := footprint(Detection(cfg, o.rules).Watches)
-	s.Logger.Info("Memory that what is learned may take at most, all limits being reached",
-		zap.String("total", bytesize.Size(memory.Total()).Human()), zap.Int64("bytes", memory.Total()))
+	o.logMemory()
 	o.tenant.reviewExceptions(s.Now())
 	return o, nil
 }

@@ -1,6 +1,7 @@
 package observer
 
 import (
+	"cmp"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,7 @@ type pending struct {
 type waitingAlert struct {
 	alert.Alert
 	observed time.Time
+	writer   *alert.Writer // of the rules that it was decided by, which are no longer in force; nil: they are
 }
 
 // push appends an alert that was decided at the clock's time now. When the queue is full it is
@@ -43,7 +45,7 @@ func (p *pending) push(a alert.Alert, now time.Time) {
 		p.dropped.Add(1)
 		return
 	}
-	p.queue = append(p.queue, waitingAlert{a, now})
+	p.queue = append(p.queue, waitingAlert{Alert: a, observed: now})
 	p.waiting.Store(int64(len(p.queue)))
 }
 
@@ -54,9 +56,19 @@ func (p *pending) logs() (plog.Logs, int) {
 	defer p.mu.Unlock()
 	ld := plog.NewLogs()
 	for _, a := range p.queue {
-		p.writer.Append(ld, a.Alert, a.observed)
+		cmp.Or(a.writer, p.writer).Append(ld, a.Alert, a.observed)
 	}
 	return ld, len(p.queue)
+}
+
+// follow lets another writer write what is pushed from now on.
+func (p *pending) follow(writer *alert.Writer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range p.queue {
+		p.queue[i].writer = cmp.Or(p.queue[i].writer, p.writer)
+	}
+	p.writer = writer
 }
 
 // remove takes the n oldest out.

@@ -42,7 +42,7 @@ func (p *pending) load(r *codec.Reader) error {
 		if err != nil {
 			return err
 		}
-		queue = append(queue, waitingAlert{a, observed})
+		queue = append(queue, waitingAlert{Alert: a, observed: observed})
 	}
 	if err := r.Err(); err != nil {
 		return err

@@ -20,21 +20,37 @@ type shared struct {
 	logger  *zap.Logger
 	now     func() time.Time
 	config  *config.Config
-	rules   []rule.Rule
 	version string // of the collector or component, named in alerts
+	inForce        // the rules and what follows from them; Observer.cut is held for writing while they change
 
 	decoder *decode.Decoder
 	scope   *flow.Scope
 	places  geo.Options
 	locator *geo.Locator // set by Start
-	writer  *alert.Writer
 
 	// matcher finds the exceptions that flows fall under. What they spend is each tenant's own.
 	matcher *rule.Exceptions
-	watched flow.RuleSet // all rules at work
 
 	top      int  // entities of a rule and window whose gauges are wanted; 0: none
 	discards bool // alerts are not queued: there is nowhere to deliver them to
+}
+
+// inForce are the rules that are at work.
+type inForce struct {
+	rules   []rule.Rule
+	watched flow.RuleSet // all of them
+	writer  *alert.Writer
+}
+
+func (s *shared) newInForce(rules []rule.Rule) (f inForce, err error) {
+	f.rules = rules
+	for i := range rules {
+		f.watched |= flow.RuleNumber(i)
+	}
+	f.writer, err = alert.NewWriter(rules, alert.Options{
+		Schema: s.config.Alerts.Schema, Version: s.version, ASN: s.asn, SeverityByScore: s.config.Alerts.SeverityByScore,
+	})
+	return f, err
 }
 
 func newShared(cfg *config.Config, s Settings) (*shared, error) {
@@ -50,7 +66,6 @@ func newShared(cfg *config.Config, s Settings) (*shared, error) {
 		logger:  s.Logger,
 		now:     s.Now,
 		config:  cfg,
-		rules:   cfg.Enabled(all),
 		version: s.BuildVersion,
 		decoder: decoder,
 		scope:   flow.NewScope(cfg.Networks.Prefixes()),
@@ -64,10 +79,7 @@ func newShared(cfg *config.Config, s Settings) (*shared, error) {
 	if err := sh.equipExceptions(all); err != nil {
 		return nil, err
 	}
-	sh.writer, err = alert.NewWriter(sh.rules, alert.Options{
-		Schema: cfg.Alerts.Schema, Version: s.BuildVersion, ASN: sh.asn, SeverityByScore: cfg.Alerts.SeverityByScore,
-	})
-	if err != nil {
+	if sh.inForce, err = sh.newInForce(cfg.Enabled(all)); err != nil {
 		return nil, err
 	}
 	return sh, nil

@@ -54,6 +54,7 @@ type TelemetryBuilder struct {
 	ExfilRecords             metric.Int64ObservableCounter
 	ExfilRefusedRecords      metric.Int64ObservableCounter
 	ExfilReturnedEntities    metric.Int64ObservableCounter
+	ExfilRuleFileFailures    metric.Int64ObservableCounter
 	ExfilRunningTotals       metric.Int64ObservableGauge
 	ExfilStreamResets        metric.Int64ObservableCounter
 	ExfilStreams             metric.Int64ObservableGauge
@@ -463,6 +464,21 @@ func (builder *TelemetryBuilder) RegisterExfilReturnedEntitiesCallback(cb metric
 	return nil
 }
 
+// RegisterExfilRuleFileFailuresCallback sets callback for observable ExfilRuleFileFailures metric.
+func (builder *TelemetryBuilder) RegisterExfilRuleFileFailuresCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExfilRuleFileFailures, obs: o})
+		return nil
+	}, builder.ExfilRuleFileFailures)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 // RegisterExfilRunningTotalsCallback sets callback for observable ExfilRunningTotals metric.
 func (builder *TelemetryBuilder) RegisterExfilRunningTotalsCallback(cb metric.Int64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
@@ -745,6 +761,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_exfil_returned_entities",
 		metric.WithDescription("Entities that returned after they had to make room. [Alpha]"),
 		metric.WithUnit("{entity}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExfilRuleFileFailures, err = builder.meter.Int64ObservableCounter(
+		"otelcol_exfil_rule_file_failures",
+		metric.WithDescription("Times that the rule files could not be followed, being unreadable or wrong; the rules before stay in force. [Alpha]"),
+		metric.WithUnit("{failure}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExfilRunningTotals, err = builder.meter.Int64ObservableGauge(

@@ -1,0 +1,79 @@
+package observer
+
+import (
+	"fmt"
+	"reflect"
+
+	"go.uber.org/zap"
+
+	"github.com/otel-exfil/exfil/internal/bytesize"
+	"github.com/otel-exfil/exfil/internal/detector"
+	"github.com/otel-exfil/exfil/internal/rule"
+)
+
+// RulesDigest names the rules in force, see rule.Digest.
+func (o *Observer) RulesDigest() string {
+	o.cut.RLock()
+	defer o.cut.RUnlock()
+	return rule.Digest(o.rules)
+}
+
+// FollowRules puts rules in force in the place of those that are: all that there are, as config.LoadRules returns them. What was
+// learned stays as far as they ask for it, and what they ask for anew is learned before it alerts; thresholds and floors hold
+// at once, and alerts that wait tell of the rules by which they were decided. After an error all is as it was.
+//
+// Where no more changes than what alerts tell and how they are held back, the path is held for a moment. Otherwise it is held for as
+// long as a detector takes to be handed on, see detector.Detector.Heir. No Snapshot and no Loader may be under way.
+func (o *Observer) FollowRules(all []rule.Rule) error {
+	next, err := o.newInForce(o.config.Enabled(all))
+	if err != nil {
+		return err
+	}
+	o.cut.Lock()
+	defer o.cut.Unlock()
+	heir, restored, err := o.heirFor(next.rules)
+	if err != nil {
+		return err
+	}
+	if err := o.matcher.Renumber(all); err != nil {
+		return err
+	}
+	o.inForce = next
+	o.tenant.follow(heir)
+	o.logger.Info("Other rules are in force", zap.String("digest", rule.Digest(o.rules)), zap.Int("rules", len(o.rules)),
+		zap.Strings("learned_anew", restored.Anew), zap.Strings("not_watched_any_more", restored.Unused))
+	o.logMemory()
+	return nil
+}
+
+// heirFor returns a detector for other rules that knows what the tenant's does; nil: its own serves them, too.
+func (o *Observer) heirFor(rules []rule.Rule) (*detector.Detector, detector.Restored, error) {
+	settings := Detection(o.config, rules)
+	if reflect.DeepEqual(settings, Detection(o.config, o.rules)) {
+		return nil, detector.Restored{}, nil
+	}
+	heir, restored, err := o.tenant.detector.Heir(settings)
+	if err != nil {
+		return nil, restored, fmt.Errorf("detector: %w", err)
+	}
+	return heir, restored, nil
+}
+
+// follow makes the tenant go by the rules in force. Heir is the detector for them; nil: they are the same to it.
+func (t *tenant) follow(heir *detector.Detector) {
+	if heir != nil {
+		t.detector = heir
+		if t.top > 0 {
+			heir.KeepReadings(t.top)
+		}
+	}
+	t.judge.follow(t.config, t.rules)
+	t.pending.follow(t.writer)
+}
+
+// logMemory says how much memory the rules in force may take.
+func (o *Observer) logMemory() {
+	memory := footprint(Detection(o.config, o.rules).Watches)
+	o.logger.Info("Memory that what is learned may take at most, all limits being reached",
+		zap.String("total", bytesize.Size(memory.Total()).Human()), zap.Int64("bytes", memory.Total()))
+}
