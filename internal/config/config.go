@@ -36,7 +36,7 @@ type Config struct {
 
 	// Rules says, by rule id, what differs from the built-in rules, or defines new ones.
 	Rules map[string]rule.Override `mapstructure:"rules"`
-	// RuleFiles are globs of files that say the same.
+	// RuleFiles are globs of files that say the same in YAML, or hold prebuilt rules in TOML.
 	RuleFiles []string `mapstructure:"rule_files"`
 	// Exceptions are flows that are known to be harmless.
 	Exceptions []rule.ExceptionConfig `mapstructure:"exceptions"`

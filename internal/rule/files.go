@@ -8,9 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-
-	"go.opentelemetry.io/collector/confmap"
-	"go.yaml.in/yaml/v3"
+	"strings"
 )
 
 // ErrNoFiles is wrapped by the error about a pattern that no rule file matches.
@@ -24,15 +22,16 @@ const maxFile = 1 << 20
 
 // LoadFiles reads the rule files that the patterns match (see filepath.Match); a file that
 // several match is read once. A rule file is YAML: a mapping of rule ids to what the
-// configuration may say under rules.<id>. Unknown keys, a rule in two files and a pattern
-// without a match are errors; errors name the file, and settings by their path in it.
+// configuration may say under rules.<id>, in one document or several. A file whose name ends in .toml
+// holds one rule in the layout of detection-rules repositories, see readPrebuilt. Unknown keys of YAML,
+// a rule in two files and a pattern without a match are errors; errors name the file, settings by their
+// path in it and, in YAML, the line.
 func LoadFiles(globs []string) (map[string]Override, error) {
 	paths, err := match(globs)
 	if err != nil {
 		return nil, err
 	}
 	overrides := make(map[string]Override)
-	from := make(map[string]string)
 	var errs []error
 	for _, path := range paths {
 		read, err := loadFile(path)
@@ -41,11 +40,13 @@ func LoadFiles(globs []string) (map[string]Override, error) {
 			continue
 		}
 		for _, id := range slices.Sorted(maps.Keys(read)) {
-			if first, ok := from[id]; ok {
-				errs = append(errs, fmt.Errorf("%s: %s: %w, first in %s; keep one of them", path, id, ErrDuplicate, first))
+			if first, ok := overrides[id]; ok {
+				errs = append(errs, fmt.Errorf("%s: %s: %w, first in %s; keep one of them", path, id, ErrDuplicate, first.origin))
 				continue
 			}
-			from[id], overrides[id] = path, read[id]
+			o := read[id]
+			o.origin = path
+			overrides[id] = o
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -84,32 +85,13 @@ func loadFile(path string) (map[string]Override, error) {
 	if len(text) > maxFile {
 		return nil, fmt.Errorf("%s: %w: it is larger than %d bytes; split it", path, ErrInvalid, maxFile)
 	}
-	overrides, err := parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	read := readYAML
+	if strings.EqualFold(filepath.Ext(path), ".toml") {
+		read = readPrebuilt
 	}
-	var errs []error
-	for _, id := range slices.Sorted(maps.Keys(overrides)) {
-		if err := checkOverride(id, id, overrides[id]); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", path, err))
-		}
+	overrides, errs := read(text)
+	for i := range errs {
+		errs[i] = fmt.Errorf("%s: %w", path, errs[i])
 	}
 	return overrides, errors.Join(errs...)
-}
-
-// parse reads the text of a rule file through the collector's own configuration decoder, so
-// that a key means and accepts the same in a file and in the configuration.
-func parse(text []byte) (map[string]Override, error) {
-	var raw map[string]any
-	if err := yaml.Unmarshal(text, &raw); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	if len(raw) == 0 {
-		return nil, fmt.Errorf("%w: it holds no rule; write a rule's id and below it what to change", ErrInvalid)
-	}
-	overrides := make(map[string]Override, len(raw))
-	if err := confmap.NewFromStringMap(raw).Unmarshal(&overrides); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	return overrides, nil
 }

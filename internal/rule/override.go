@@ -38,6 +38,8 @@ type Override struct {
 	Guide       GuideOverride `mapstructure:"guide"`
 	Related     []Related     `mapstructure:"related"`
 	Threat      []Threat      `mapstructure:"threat"`
+
+	origin string // the file that says it; "" for the configuration
 }
 
 // GuideOverride replaces parts of a Guide.

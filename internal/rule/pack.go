@@ -55,9 +55,6 @@ func builtin(file string) (Rule, error) {
 	if !ok || len(overrides) != 1 {
 		return Rule{}, fmt.Errorf("%w: a file of the pack holds the rule it is named after, and no other", ErrInvalid)
 	}
-	if err := checkOverride(id, id, o); err != nil {
-		return Rule{}, err
-	}
 	r, err := baseRule()
 	if err != nil {
 		return Rule{}, err
@@ -77,9 +74,6 @@ func baseRule() (Rule, error) {
 		return Rule{}, fmt.Errorf("built-in rules: base.yaml: %w", err)
 	}
 	o := overrides[key]
-	if err := o.validate(key); err != nil {
-		return Rule{}, fmt.Errorf("built-in rules: base.yaml: %w", err)
-	}
 	r := Rule{MinBytes: Common, SuppressFor: Common}
 	o.apply(&r)
 	return r, nil

@@ -65,7 +65,7 @@ func checkLayers(layers []map[string]Override) error {
 func checkOverride(path, id string, o Override) error {
 	p := &problems{path: path}
 	checkID(p, id)
-	return errors.Join(p.err(), o.validate(path))
+	return errors.Join(append(p.errs, o.validate(path)...)...)
 }
 
 func idsOf(layers []map[string]Override) []string {
@@ -79,7 +79,7 @@ func idsOf(layers []map[string]Override) []string {
 }
 
 func resolveOne(builtIn map[string]Rule, id string, layers []map[string]Override) (Rule, error) {
-	path := "rules." + id
+	path := pathOf(id, layers)
 	r, known := builtIn[id]
 	if !known {
 		var err error
@@ -99,6 +99,22 @@ func resolveOne(builtIn map[string]Rule, id string, layers []map[string]Override
 		nameByKey(&r)
 	}
 	return r, r.checkDetails(path)
+}
+
+// pathOf leads to what is said of a rule: in the configuration, or in the one file that alone speaks of it.
+func pathOf(id string, layers []map[string]Override) string {
+	file := ""
+	for _, layer := range layers {
+		o, ok := layer[id]
+		switch {
+		case !ok:
+		case o.origin == "" || file != "":
+			return "rules." + id
+		default:
+			file = o.origin
+		}
+	}
+	return file + ": " + id
 }
 
 // newRule is a rule of the user's own before anything is said about it but its id.

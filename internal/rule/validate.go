@@ -83,13 +83,11 @@ func checkID(p *problems, id string) {
 	}
 }
 
-// validate checks what o names, each value by itself; path leads to it in the configuration.
-func (o *Override) validate(path string) error {
+// validate returns all that is wrong with what o names, each value by itself; path leads to it in the configuration.
+func (o *Override) validate(path string) []error {
 	p := &problems{path: path}
 	o.checkKeys(p)
-	if o.Threshold != nil && !(*o.Threshold >= 0 && *o.Threshold <= 100) {
-		p.add("threshold", "%v is out of 0..100", *o.Threshold)
-	}
+	checkScore(p, "threshold", o.Threshold)
 	if o.AlertBudget != nil && !(*o.AlertBudget > 0 && !math.IsInf(*o.AlertBudget, 1)) {
 		p.add("alert_budget", "%v is not a number of false alarms a week; write one above 0, such as 1", *o.AlertBudget)
 	}
@@ -108,7 +106,45 @@ func (o *Override) validate(path string) error {
 		}
 	}
 	o.checkMetadata(p)
-	return p.err()
+	return p.errs
+}
+
+// The checks of what rule files of other layouts say, too, under keys of theirs.
+
+func checkScore(p *problems, key string, score *float64) {
+	// Written so that NaN is refused.
+	if score != nil && !(*score >= 0 && *score <= 100) {
+		p.add(key, "%v is out of 0..100", *score)
+	}
+}
+
+func checkRiskScore(p *problems, key string, score *int) {
+	if score != nil && (*score < 0 || *score > 100) {
+		p.add(key, "%d is out of 0..100", *score)
+	}
+}
+
+func checkSeverity(p *problems, key string, severity *string) {
+	if severity != nil && Severity(*severity).Rank() < 0 {
+		p.add(key, "%q is none of low, medium, high, critical", *severity)
+	}
+}
+
+func checkUUID(p *problems, key string, text *string) {
+	if text == nil {
+		return
+	}
+	if _, err := uuid.Parse(*text); err != nil || len(*text) != 36 {
+		p.add(key, "%q is not a UUID; write it as 01234567-89ab-4cde-8f01-23456789abcd", *text)
+	}
+}
+
+func checkThreats(p *problems, key string, threats []Threat) {
+	for i, threat := range threats {
+		if threat.Framework == "" || threat.Tactic.ID == "" {
+			p.add(fmt.Sprintf("%s[%d]", key, i), "it needs a framework and a tactic.id, such as MITRE ATT&CK and TA0010")
+		}
+	}
 }
 
 func (o *Override) checkKeys(p *problems) {
@@ -143,21 +179,9 @@ func checkFields(p *problems, key string, names []string) {
 }
 
 func (o *Override) checkMetadata(p *problems) {
-	if o.Severity != nil {
-		switch Severity(*o.Severity) {
-		case Low, Medium, High, Critical:
-		default:
-			p.add("severity", "%q is none of low, medium, high, critical", *o.Severity)
-		}
-	}
-	if o.RiskScore != nil && (*o.RiskScore < 0 || *o.RiskScore > 100) {
-		p.add("risk_score", "%d is out of 0..100", *o.RiskScore)
-	}
-	if o.UUID != nil {
-		if _, err := uuid.Parse(*o.UUID); err != nil || len(*o.UUID) != 36 {
-			p.add("uuid", "%q is not a UUID; write it as 01234567-89ab-4cde-8f01-23456789abcd", *o.UUID)
-		}
-	}
+	checkSeverity(p, "severity", o.Severity)
+	checkRiskScore(p, "risk_score", o.RiskScore)
+	checkUUID(p, "uuid", o.UUID)
 	if o.Name != nil && strings.TrimSpace(*o.Name) == "" {
 		p.add("name", "it is empty; leave the key out to keep the rule's own name")
 	}
@@ -167,11 +191,7 @@ func (o *Override) checkMetadata(p *problems) {
 	if o.Reference != nil && *o.Reference != "" && !isAddress(*o.Reference) {
 		p.add("reference", "%q is not an address; write it with https://", *o.Reference)
 	}
-	for i, threat := range o.Threat {
-		if threat.Framework == "" || threat.Tactic.ID == "" {
-			p.add(fmt.Sprintf("threat[%d]", i), "it needs a framework and a tactic.id, such as MITRE ATT&CK and TA0010")
-		}
-	}
+	checkThreats(p, "threat", o.Threat)
 	for i, related := range o.Related {
 		if related.ID == "" {
 			p.add(fmt.Sprintf("related[%d].id", i), "it is missing")
