@@ -48,6 +48,7 @@ func New(s Settings) (*Detector, error) {
 		s.Location = time.UTC
 	}
 	d := &Detector{settings: s, keyer: newKeyer(s), closeAt: math.MinInt64}
+	d.tallies.keyer = d.keyer
 	d.scratch.New = func() any { return new(scratch) }
 	for _, span := range s.spans() {
 		d.lanes = append(d.lanes, newLane(s, span, d.keyer, &d.tallies))

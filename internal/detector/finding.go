@@ -48,8 +48,11 @@ type Finding struct {
 	State     State         // of the baselines as a whole
 
 	Why Why
-	// Contributors by field, largest first, at most MaxContributors each.
+	// Contributors by field, largest first, at most Most each.
 	Contributors []Contribution
+	Most         int // 0: MaxContributors
+	// FlowIDs are names of flows among the largest, as their sources name them, at most MaxFlowIDs.
+	FlowIDs []string
 }
 
 // Why holds the parts of a verdict, for its explanation.
@@ -72,12 +75,12 @@ const (
 	Ready    State = "ready"
 )
 
-// MaxContributors bounds the values named for one field of a finding.
-const MaxContributors = 10
-
 // Contribution lists the values of one field that a finding's bytes came from, largest first.
 type Contribution struct {
 	Field  flow.Field
 	Values []string
 	Bytes  []int64
+	// FirstSeen is since when each is known to have had a part in bytes that came near a threshold, of this entity or
+	// any other, to the hour; nil: that is not known.
+	FirstSeen []time.Time
 }

@@ -15,18 +15,23 @@ import (
 // so that nobody outside can aim at a collision; by chance, a million entities share one hash
 // with a probability of 3·10⁻⁸. These hashes order nothing and are never stored: hashOf makes them anew from names.
 
-// keyer hashes the keys that some rule needs.
+// keyer hashes the keys that some rule needs, and what contributors are named by.
 type keyer struct {
+	naming
 	seed maphash.Seed
 	salt [2]uint64
 	// lasting is the salt of the hashes by which ghosts are known, see lastingHash. It is saved.
 	lasting [16]byte
 	keys    [][]flow.Field // each once
 	needs   [flow.FieldCount]bool
+	salted  []byte // scratch of contributorHash, which is called under the detector's lock
 }
 
 func newKeyer(s Settings) *keyer {
-	k := &keyer{seed: maphash.MakeSeed(), salt: [2]uint64{rand.Uint64() | 1, rand.Uint64() | 1}, lasting: newLastingSalt()}
+	k := &keyer{
+		naming: newNaming(s.Contributors),
+		seed:   maphash.MakeSeed(), salt: [2]uint64{rand.Uint64() | 1, rand.Uint64() | 1}, lasting: newLastingSalt(),
+	}
 	for _, w := range s.Watches {
 		for _, key := range append([][]flow.Field{w.By}, w.Details...) {
 			if k.number(key) >= 0 {
@@ -80,22 +85,10 @@ func (sc *scratch) sender(s *space, i int) uint64 {
 // tuple is the hash of all that contributors are told apart by.
 func (sc *scratch) tuple(i int, f *flow.Flow) uint64 {
 	if sc.tuples[i] == 0 {
-		sc.tuples[i] = sc.keyer.tuple(f.Source, f.Destination, f.Port, f.Host, f.User, f.Process)
+		of := sc.keyer.kindOf(f)
+		sc.tuples[i] = sc.keyer.tuple(&of)
 	}
 	return sc.tuples[i]
-}
-
-func (k *keyer) tuple(source, destination netip.Addr, port uint16, names ...string) uint64 {
-	h := k.mix(k.address(source), k.address(destination))
-	h = k.mix(h, uint64(port)+1)
-	for _, s := range names {
-		if s != "" {
-			h = k.mix(h, maphash.String(k.seed, s))
-		} else {
-			h = k.mix(h, 1)
-		}
-	}
-	return h
 }
 
 // hash fills the scratch with the masses and hashes of the flows.

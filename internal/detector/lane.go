@@ -172,7 +172,7 @@ func (l *lane) close(found []Finding) []Finding {
 	l.restMissed()
 	l.flows[0], l.flows[1] = l.flows[1], 0
 	for _, s := range l.spaces {
-		s.discard() // ancient records may have come to a missing window
+		s.discard(l) // ancient records may have come to a missing window
 		s.current, s.next = s.next, s.current
 	}
 	l.enter(l.bucket + 1)

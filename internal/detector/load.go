@@ -51,7 +51,7 @@ func (ld *Loader) Visit(name string, data []byte) error {
 	defer ld.d.mu.Unlock()
 	var space, page int
 	kind := name
-	for _, k := range [...]string{spacePrefix, entitiesPrefix, sumsPrefix[0], sumsPrefix[1], sumsPrefix[2], ghostsPrefix} {
+	for _, k := range [...]string{spacePrefix, entitiesPrefix, sumsPrefix[0], sumsPrefix[1], sumsPrefix[2], ghostsPrefix, metPrefix} {
 		if rest, ok := strings.CutPrefix(name, k); ok {
 			numbers := strings.SplitN(rest, "/", 2)
 			space, _ = strconv.Atoi(numbers[0]) // 0 where it is no number: whatever is wrong with it will be found
@@ -76,6 +76,8 @@ func (ld *Loader) Visit(name string, data []byte) error {
 		return ld.sums(r, space, 2)
 	case ghostsPrefix:
 		return ld.ghosts(r, space)
+	case metPrefix:
+		return ld.met(r)
 	}
 	return nil // of a later version, which says nothing that could be used
 }
@@ -375,6 +377,15 @@ func (ld *Loader) ghosts(r *codec.Reader, number int) error {
 	return nil
 }
 
+// met takes over a page of those whom tallies have named. Without the salt, which is lost with the detector as a whole,
+// their hashes say nothing.
+func (ld *Loader) met(r *codec.Reader) error {
+	if len(ld.lanes) == 0 {
+		return nil
+	}
+	return ld.d.tallies.met.load(r)
+}
+
 // sums takes over a page of sums of a window.
 func (ld *Loader) sums(r *codec.Reader, number, window int) error {
 	saved, l := ld.at(number), ld.laneOf(number)
@@ -387,7 +398,7 @@ func (ld *Loader) sums(r *codec.Reader, number, window int) error {
 	if from := saved.sendersSpace(l); from != nil {
 		senders = ld.heirOf(from)
 	}
-	sums, err := saved.loadSums(r, w, senders)
+	sums, err := saved.loadSums(r, l, w, senders)
 	for k := range sums {
 		saved.admit(l, w, &sums[k])
 	}
@@ -404,7 +415,7 @@ type savedSum struct {
 // lostSender stands for a single sender that is not known any more. It is the hash of none.
 const lostSender = 1
 
-func (s *savedSpace) loadSums(r *codec.Reader, w *window, senders *savedSpace) (sums []savedSum, err error) {
+func (s *savedSpace) loadSums(r *codec.Reader, l *lane, w *window, senders *savedSpace) (sums []savedSum, err error) {
 	for r.More() {
 		var u savedSum
 		at, ok := s.place(r.Uint())
@@ -425,7 +436,7 @@ func (s *savedSpace) loadSums(r *codec.Reader, w *window, senders *savedSpace) (
 			if t := s.tallies.get(); t != nil {
 				u.tally, scratch = t, t
 			}
-			scratch.load(r, s.keyer)
+			scratch.load(r, s.keyer, hourOf(l.start()))
 		}
 		sums = append(sums, u)
 	}

@@ -114,20 +114,20 @@ func (l *lane) restMissed() {
 		return
 	}
 	for _, s := range l.spaces {
-		s.restMissed()
+		s.restMissed(l)
 	}
 	if l.bucket-o.gaps[len(o.gaps)-1].to > l.reach() {
 		l.endOutage()
 	}
 }
 
-func (s *space) restMissed() {
+func (s *space) restMissed(l *lane) {
 	for i := range s.missed.outlooks {
 		u, o := &s.missed.sums[i], &s.missed.outlooks[i]
 		if o.tally == nil {
 			continue
 		}
-		s.tallies.put(o.tally)
+		s.tallies.settle(o.tally, l.end()-1)
 		o.tally = nil
 		u.attention = o.attention()
 	}
@@ -137,7 +137,7 @@ func (s *space) restMissed() {
 func (l *lane) endOutage() {
 	l.outage.gaps = l.outage.gaps[:0]
 	for _, s := range l.spaces {
-		s.restMissed()
+		s.restMissed(l)
 		s.missed = newWindow()
 	}
 }

@@ -29,6 +29,7 @@ type Settings struct {
 	MaxClockSkew time.Duration // how far ahead of the clock a record may be
 	WarmUp       time.Duration
 	Location     *time.Location    // whose hours and weekends the season follows; nil: UTC
+	Contributors Contributors      // who is named in findings
 	Ablation     baseline.Ablation // for measurements only
 }
 
@@ -48,6 +49,9 @@ func (s *Settings) validate() error {
 	}
 	if s.Lateness < 0 || s.MaxClockSkew < 0 || s.WarmUp < 0 {
 		bad("lateness, clock skew and warm-up must not be negative")
+	}
+	if err := s.Contributors.validate(); err != nil {
+		bad("%w", err)
 	}
 	for i := range s.Watches {
 		w := &s.Watches[i]

@@ -43,6 +43,7 @@ type stretch struct {
 	space  *space
 	window *window // nil: entities, or ghosts
 	ghosts bool
+	met    bool   // of the detector as a whole, those whom tallies have named
 	next   bool   // the window is the one after the open one
 	dirty  []bool // pages of entities or ghosts that have changed since the snapshot before
 	page   int
@@ -127,6 +128,10 @@ func (d *Detector) Snapshot() *Snapshot {
 			number++
 		}
 	}
+	if m := &d.tallies.met; m.buckets != nil {
+		n.left = append(n.left, stretch{prefix: metPrefix, met: true, dirty: slices.Clone(m.dirty)})
+		clear(m.dirty)
+	}
 	return n
 }
 
@@ -166,6 +171,8 @@ func (n *Snapshot) write(w *codec.Writer) (name string, unchanged, ok bool) {
 		s := &n.left[0]
 		name = pageShard(s.prefix, s.number, s.page)
 		switch {
+		case s.met:
+			unchanged, ok = s.writeMet(w, &n.d.tallies.met)
 		case s.ghosts:
 			unchanged, ok = s.writeGhosts(w)
 		case s.window == nil:
@@ -204,18 +211,24 @@ func (n *Snapshot) Release(kept bool) {
 	n.d.mu.Lock()
 	defer n.d.mu.Unlock()
 	n.written, n.left, n.d.snapshot = nil, nil, nil
+	again(n.d.tallies.met.dirty, kept)
 	for _, l := range n.d.lanes {
 		for _, s := range l.spaces {
 			s.frozen, s.ghosts.frozen = nil, nil
 			for _, win := range s.windows() {
 				win.frozen = nil
 			}
-			for _, dirty := range [...][]bool{s.dirty, s.ghosts.dirty} {
-				for i := range dirty {
-					dirty[i] = dirty[i] || !kept // those that changed meanwhile are
-				}
-			}
+			again(s.dirty, kept)
+			again(s.ghosts.dirty, kept)
 		}
+	}
+}
+
+// again marks pages to be written in the next snapshot: all of them, unless those of this one were kept. Those that
+// changed meanwhile are marked.
+func again(dirty []bool, kept bool) {
+	for i := range dirty {
+		dirty[i] = dirty[i] || !kept
 	}
 }
 
@@ -260,6 +273,18 @@ func (t *stretch) writeGhosts(w *codec.Writer) (unchanged, ok bool) {
 			}
 		}
 	}
+	return false, true
+}
+
+// writeMet writes a page of those whom tallies have named.
+func (t *stretch) writeMet(w *codec.Writer, m *met) (unchanged, ok bool) {
+	if t.page >= metPages {
+		return false, false
+	}
+	if !t.dirty[t.page] {
+		return true, true
+	}
+	m.save(w, t.page)
 	return false, true
 }
 

@@ -337,23 +337,24 @@ func pick(values []string, positions []int) []string {
 func (s *space) attend(l *lane, w *window, at uint32, f *flow.Flow, tuple uint64, found *[]Finding) {
 	u, o := &w.sums[at], &w.outlooks[at]
 	crosses := !o.found && u.bytes >= o.threshold
+	// A record that came late counts, and decides, in the window that it joined.
+	t := max(f.Time, l.start())
 	if o.tally == nil {
 		if o.tally = s.tallies.get(); o.tally == nil {
 			u.attention = o.threshold // none to be had; try again when it matters
 			if crosses {              // the record that crosses can be named all the same
 				u.attention = math.MaxInt64
-				o.tally = s.tallies.spare(tuple, f)
-				*found = append(*found, s.find(l, w, at, max(f.Time, l.start())))
+				o.tally = s.tallies.spare(tuple, f, t)
+				*found = append(*found, s.find(l, w, at, t))
 				o.tally = nil
 			}
 			return
 		}
 		u.attention = 0
 	}
-	o.tally.add(tuple, f)
+	o.tally.add(tuple, f, t, &s.keyer.naming)
 	if crosses {
-		// A record that came late decides in the window that it joined.
-		*found = append(*found, s.find(l, w, at, max(f.Time, l.start())))
+		*found = append(*found, s.find(l, w, at, t))
 	}
 }
 
@@ -406,7 +407,8 @@ func (s *space) finding(l *lane, in *window, place uint32, v baseline.Verdict, s
 		f.DetailFields, f.DetailValues = s.fields, values
 	}
 	if o.tally != nil {
-		f.Contributors = o.tally.contributions()
+		f.Contributors, f.Most = s.tallies.contributions(o.tally), s.keyer.most
+		f.FlowIDs = o.tally.flowIDs()
 	}
 	return f
 }
@@ -470,19 +472,19 @@ func (s *space) close(l *lane, endsDay bool, found []Finding) []Finding {
 		}
 	}
 	s.model.EndWindow(l.slot, endsDay)
-	s.discard()
+	s.discard(l)
 	s.vain = 0
 	return found
 }
 
 // discard lets the sums of the open window go.
-func (s *space) discard() {
+func (s *space) discard(l *lane) {
 	if len(s.current.sums) == 0 {
 		return
 	}
 	for i := range s.current.outlooks {
 		if t := s.current.outlooks[i].tally; t != nil {
-			s.tallies.put(t)
+			s.tallies.settle(t, l.end()-1)
 		}
 	}
 	s.current.reset()

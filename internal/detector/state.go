@@ -20,7 +20,8 @@ import (
 const stateVersion = 1
 
 // Names of shards: the detector with its lanes; each space; its entities, the sums of its
-// open window, of the next and of the missed ones, and its ghosts, page by page. In their order each needs only what comes before.
+// open window, of the next and of the missed ones, and its ghosts, page by page; and since when contributors have been
+// met. In their order each needs only what comes before.
 const (
 	shardPrefix    = "detector/"
 	detectorShard  = shardPrefix + "0"
@@ -31,7 +32,10 @@ const (
 // sumsPrefix are those of a space's windows, in the order of space.windows.
 var sumsPrefix = [windowsOfSpace]string{shardPrefix + "3/", shardPrefix + "4/", shardPrefix + "5/"}
 
-const ghostsPrefix = shardPrefix + "6/"
+const (
+	ghostsPrefix = shardPrefix + "6/"
+	metPrefix    = shardPrefix + "7/" // whom tallies have named; of the detector as a whole
+)
 
 // windowsOfSpace is how many windows a space has.
 const windowsOfSpace = 3
@@ -188,7 +192,15 @@ func (s *space) sendersSpace(l *lane) *space {
 	return nil
 }
 
+// tallyMark is where the first version of a tally has its number of kinds, which is less. Later ones have the sum of the
+// mark and their version there, and the number behind it; the first version takes such a sum for damaged.
+const (
+	tallyMark    = 1 << 8
+	tallyVersion = tallyMark + 2 // with countries, hours and ids of flows
+)
+
 func (t *tally) save(w *codec.Writer) {
+	w.Uint(tallyVersion)
 	w.Uint(uint64(t.n))
 	for i := range t.n {
 		k := &t.kind[i]
@@ -199,11 +211,29 @@ func (t *tally) save(w *codec.Writer) {
 			w.Text(v)
 		}
 		w.Uint(uint64(k.port))
+		w.Text(k.country)
+		w.Int(int64(t.first[i]))
+	}
+	w.Uint(uint64(t.ids))
+	for i := range t.ids {
+		w.Text(t.id[i].Text)
+		w.Int(t.id[i].Number)
+		w.Int(t.idBytes[i])
 	}
 }
 
-func (t *tally) load(r *codec.Reader, by *keyer) {
-	n := r.Count(1)
+// load reads what save or its first version wrote, less what is not kept any more. Kinds without an hour came at the
+// given one.
+func (t *tally) load(r *codec.Reader, by *keyer, hour int32) {
+	version := r.Uint()
+	n := int(min(version, tallyMark))
+	if version >= tallyMark {
+		if version != tallyVersion {
+			r.Fail("contributors of version %d; up to %d can be read", version-tallyMark, tallyVersion-tallyMark)
+			return
+		}
+		n = r.Count(1)
+	}
 	if n > tallySlots {
 		r.Fail("%d kinds of flow; there are %d at most", n, tallySlots)
 		return
@@ -215,10 +245,28 @@ func (t *tally) load(r *codec.Reader, by *keyer) {
 			host: r.Text(), user: r.Text(), process: r.Text(), region: r.Text(),
 			port: uint16(r.Below(1 << 16)),
 		}
-		k := &t.kind[i]
-		t.key[i] = by.tuple(k.source, k.destination, k.port, k.host, k.user, k.process)
+		t.first[i] = hour
+		if version == tallyVersion {
+			t.kind[i].country, t.first[i] = r.Text(), loadHour(r)
+		}
+		by.mask(&t.kind[i])
+		t.key[i] = by.tuple(&t.kind[i])
 	}
 	t.n = n
+	if version == tallyVersion {
+		t.loadIDs(r, by.ids)
+	}
+}
+
+// loadIDs reads the ids of flows, of which so many are kept.
+func (t *tally) loadIDs(r *codec.Reader, most int) {
+	for range r.Count(3) {
+		id, bytes := flow.ID{Text: r.Text(), Number: r.Int()}, r.Natural()
+		if t.ids < most {
+			t.id[t.ids], t.idBytes[t.ids] = id, bytes
+			t.ids++
+		}
+	}
 }
 
 // loadInstant reads nanoseconds since the epoch, or a window's number, which is less.

@@ -2,39 +2,42 @@ package detector
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/otel-exfil/exfil/internal/flow"
 )
 
 const (
 	tallySlots = 32   // kinds of flow that one window of one entity is told apart by
-	maxTallies = 4096 // tallies at once, about 5 kB each
+	maxTallies = 4096 // tallies at once, about 6 kB each
 )
 
-// tally counts whose bytes an entity's window holds: bytes by kind of flow, a kind being everything
-// that a contributor can be named by. The heaviest kinds are kept by Space-Saving (Metwally,
-// Agrawal and El Abbadi 2005): a new kind takes the place and the count of the lightest, so that sums stay
-// whole and a count is too high by no more than a 32nd of the total. Up to 32 kinds are exact.
+// tally counts whose bytes an entity's window holds: bytes by kind of flow. The heaviest kinds are kept by
+// Space-Saving (Metwally, Agrawal and El Abbadi 2005): a new kind takes the place and the count of the lightest, so that
+// sums stay whole and a count is too high by no more than a 32nd of the total. Up to 32 kinds are exact.
 type tally struct {
 	n     int
 	key   [tallySlots]uint64
 	bytes [tallySlots]int64
+	first [tallySlots]int32 // hour since the epoch at which the kind came first
 	kind  [tallySlots]kind
+
+	ids     int
+	id      [MaxFlowIDs]flow.ID // of the largest records
+	idBytes [MaxFlowIDs]int64   // of the largest record of each
 }
 
-type kind struct {
-	source, destination netip.Addr
-	host, user, process string
-	region              string
-	port                uint16
-}
-
-func (t *tally) add(key uint64, f *flow.Flow) {
+// add counts a flow of a kind, which the key is the hash of, at an instant.
+func (t *tally) add(key uint64, f *flow.Flow, at int64, by *naming) {
+	if by.ids > 0 && f.ID != (flow.ID{}) {
+		t.addID(f, by.ids)
+	}
+	hour := hourOf(at)
 	for i := range t.n {
 		if t.key[i] == key {
 			t.bytes[i] = addBytes(t.bytes[i], f.Bytes)
+			t.first[i] = min(t.first[i], hour)
 			return
 		}
 	}
@@ -52,7 +55,33 @@ func (t *tally) add(key uint64, f *flow.Flow) {
 	}
 	t.key[i] = key
 	t.bytes[i] = addBytes(t.bytes[i], f.Bytes)
-	t.kind[i] = kind{f.Source, f.Destination, f.Host, f.User, f.Process, f.Place.Region, f.Port}
+	t.first[i] = hour
+	t.kind[i] = by.kindOf(f)
+}
+
+// addID keeps the ids of the flows with the largest records: a larger one takes the place of the smallest.
+func (t *tally) addID(f *flow.Flow, most int) {
+	for i := range t.ids {
+		if t.id[i] == f.ID {
+			t.idBytes[i] = max(t.idBytes[i], f.Bytes)
+			return
+		}
+	}
+	i := t.ids
+	if i < most {
+		t.ids++
+	} else {
+		i = 0
+		for j := 1; j < t.ids; j++ {
+			if t.idBytes[j] <= t.idBytes[i] { // of equal ones the last
+				i = j
+			}
+		}
+		if f.Bytes <= t.idBytes[i] {
+			return
+		}
+	}
+	t.id[i], t.idBytes[i] = f.ID, f.Bytes
 }
 
 // clone returns a copy that belongs to no pool.
@@ -61,58 +90,90 @@ func (t *tally) clone() *tally {
 	return &c
 }
 
-// contributorFields are the fields that contributors are named by, in the order of an alert.
-var contributorFields = [...]flow.Field{
-	flow.SourceAddress, flow.Host, flow.User, flow.Process,
-	flow.DestinationAddress, flow.DestinationPort, flow.DestinationRegion,
+// hourOf is the hour of an instant, counted from the epoch.
+func hourOf(at int64) int32 { return int32(floorDiv(at, int64(time.Hour))) }
+
+func hourTime(hour int32) time.Time {
+	return time.Unix(int64(hour)*int64(time.Hour/time.Second), 0).UTC()
+}
+
+// contributor is what a tally says of one value of a field.
+type contributor struct {
+	bytes int64
+	first int32
 }
 
 // contributions lists, for each field, the values that the bytes came from, largest first.
-func (t *tally) contributions() []Contribution {
+func (p *tallyPool) contributions(t *tally) []Contribution {
 	var all []Contribution
-	for _, field := range contributorFields {
-		sums := make(map[string]int64)
+	for _, field := range p.keyer.fields {
+		sums := make(map[string]contributor)
 		for i := range t.n {
-			k := &t.kind[i]
-			if field == flow.Host && k.host == "" {
-				continue // a source address is named as such
+			v := t.kind[i].value(field)
+			if v == "" {
+				continue
 			}
-			f := flow.Flow{Source: k.source, Destination: k.destination, Host: k.host, User: k.user,
-				Process: k.process, Port: k.port, Place: flow.Place{Region: k.region}}
-			if v := field.Value(&f); v != "" {
-				sums[v] = addBytes(sums[v], t.bytes[i])
+			c, ok := sums[v]
+			if !ok {
+				c.first = t.first[i]
 			}
+			sums[v] = contributor{addBytes(c.bytes, t.bytes[i]), min(c.first, t.first[i])}
 		}
-		if len(sums) == 0 {
-			continue
+		if len(sums) > 0 {
+			all = append(all, p.contribution(field, sums))
 		}
-		c := Contribution{Field: field}
-		for v := range sums {
-			c.Values = append(c.Values, v)
-		}
-		slices.SortFunc(c.Values, func(a, b string) int {
-			return cmp.Or(cmp.Compare(sums[b], sums[a]), cmp.Compare(a, b))
-		})
-		c.Values = c.Values[:min(len(c.Values), MaxContributors)]
-		for _, v := range c.Values {
-			c.Bytes = append(c.Bytes, sums[v])
-		}
-		all = append(all, c)
 	}
 	return all
 }
 
+func (p *tallyPool) contribution(field flow.Field, sums map[string]contributor) Contribution {
+	c := Contribution{Field: field}
+	for v := range sums {
+		c.Values = append(c.Values, v)
+	}
+	slices.SortFunc(c.Values, func(a, b string) int {
+		return cmp.Or(cmp.Compare(sums[b].bytes, sums[a].bytes), cmp.Compare(a, b))
+	})
+	c.Values = slices.Clip(c.Values[:min(len(c.Values), p.keyer.most)])
+	for _, v := range c.Values {
+		first := sums[v].first
+		if known, ok := p.met.first(p.keyer.contributorHash(field, v)); ok {
+			first = min(first, known)
+		}
+		c.Bytes, c.FirstSeen = append(c.Bytes, sums[v].bytes), append(c.FirstSeen, hourTime(first))
+	}
+	return c
+}
+
+// flowIDs lists the ids of the flows with the largest records, largest first.
+func (t *tally) flowIDs() []string {
+	order := make([]int, t.ids)
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(t.idBytes[b], t.idBytes[a]), cmp.Compare(t.id[a].String(), t.id[b].String()))
+	})
+	var ids []string
+	for _, i := range order {
+		ids = append(ids, t.id[i].String())
+	}
+	return ids
+}
+
 // tallyPool lends tallies, maxTallies at once.
 type tallyPool struct {
+	keyer  *keyer
+	met    met // whom the tallies that were settled named
 	free   []*tally
 	lent   int
 	single tally
 }
 
 // spare returns a tally of one flow, which the next call takes back.
-func (p *tallyPool) spare(key uint64, f *flow.Flow) *tally {
-	p.single.n = 0
-	p.single.add(key, f)
+func (p *tallyPool) spare(key uint64, f *flow.Flow, at int64) *tally {
+	p.single.n, p.single.ids = 0, 0
+	p.single.add(key, f, at, &p.keyer.naming)
 	return &p.single
 }
 
@@ -133,8 +194,15 @@ func (p *tallyPool) get() *tally {
 func (p *tallyPool) put(t *tally) {
 	p.lent--
 	clear(t.kind[:t.n]) // lets the strings go
-	t.n = 0
+	clear(t.id[:t.ids])
+	t.n, t.ids = 0, 0
 	if len(p.free) < maxTallies {
 		p.free = append(p.free, t)
 	}
+}
+
+// settle takes a tally back whose window is over, and remembers since when its contributors have been met.
+func (p *tallyPool) settle(t *tally, now int64) {
+	p.meet(t, hourOf(now))
+	p.put(t)
 }

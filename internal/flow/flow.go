@@ -3,7 +3,10 @@
 // key on. It knows neither OpenTelemetry nor statistics.
 package flow
 
-import "net/netip"
+import (
+	"net/netip"
+	"strconv"
+)
 
 // Direction is the direction that an event itself declares, seen from the
 // organisation's network (ECS network.direction and its relatives), not from
@@ -41,6 +44,7 @@ type Record struct {
 	// totals of one connection, each including the one before (Packetbeat). Final marks the last.
 	Total uint64
 	Final bool
+	ID    ID // by which the source names the flow
 
 	Host    string // host.name of the reporting host, "" if none
 	User    string // user.name
@@ -59,6 +63,20 @@ type Place struct {
 	Coarse bool
 }
 
+// ID names a flow where its source does: a text, or, where Text is "", a number. The zero ID is none.
+type ID struct {
+	Text   string
+	Number int64
+}
+
+// String returns the name as text, "" for none.
+func (id ID) String() string {
+	if id.Text == "" && id.Number != 0 {
+		return strconv.FormatInt(id.Number, 10)
+	}
+	return id.Text
+}
+
 // Flow is one observation of bytes that leave: from an internal source to an
 // external destination, under the port of the service that was used. Its names are such as
 // Name returns.
@@ -75,6 +93,7 @@ type Flow struct {
 	// Total and Final as in Record: where Total is not 0, Bytes is a running total.
 	Total uint64
 	Final bool
+	ID    ID
 	// NoAlert are the rules towards whose alerts the bytes do not count, NoLearning those whose baselines they do
 	// not teach.
 	NoAlert, NoLearning RuleSet
