@@ -16,7 +16,7 @@ const threeHours = 3 * time.Hour
 
 // portFinding is an upload of 4.2 GB from three machines to port 4444, never used before.
 func portFinding() detector.Finding {
-	return detector.Finding{
+	f := detector.Finding{
 		Rule:        "unusual_destination_port",
 		Fields:      []flow.Field{flow.DestinationPort},
 		Values:      []string{"4444"},
@@ -43,7 +43,15 @@ func portFinding() detector.Finding {
 			{Field: flow.DestinationPort, Values: []string{"4444"}, Bytes: []int64{4_200_000_000}},
 			{Field: flow.DestinationRegion, Values: []string{"California", "Victoria"}, Bytes: []int64{3_400_000_000, 800_000_000}},
 		},
+		FlowIDs: []string{"1:LQU9qZlK+B5F3KDmev6m5PMibrg=", "CHhAvVGS1DHFjwGM9"},
 	}
+	for i := range f.Contributors {
+		c := &f.Contributors[i]
+		for j := range c.Values { // one after the other, the last of them in this window
+			c.FirstSeen = append(c.FirstSeen, windowStart.AddDate(0, 0, j+1-len(c.Values)))
+		}
+	}
+	return f
 }
 
 // regionFinding is one workstation that sends far more to a well-known region than it ever did.

@@ -3,6 +3,7 @@ package alert
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -94,6 +95,7 @@ func putAnomaly(m, fields pcommon.Map, a *Anomaly, asn networks) {
 	putWindow(m, f)
 	putContributors(m, fields, f, asn)
 	m.PutInt("exfil.flows", f.Flows)
+	putTexts(m, "exfil.flow_ids", mapped(f.FlowIDs, value))
 	m.PutInt("exfil.suppressed", int64(a.Suppressed))
 	putText(m, "exfil.update_of", a.UpdateOf)
 }
@@ -171,21 +173,22 @@ var contributorNames = [flow.FieldCount]string{
 	flow.DestinationCountry: "country",
 }
 
-// putContributors lists who took part. A sender of more than half of the bytes goes to fields, unless
+// putContributors lists who took part, with what share of the bytes. A sender of more than half of the bytes goes to fields, unless
 // the entity has named one there.
 func putContributors(m, fields pcommon.Map, f *detector.Finding, asn networks) {
 	for _, c := range f.Contributors {
 		if len(c.Values) == 0 {
 			continue
 		}
-		putShares(m, contributorNames[c.Field], c.Values, c.Bytes)
+		putShares(m, contributorNames[c.Field], c.Values, c.Bytes, f.Actual)
+		putFirstSeen(m, &c)
 		if isSender(c.Field) && dominates(c, f) {
 			if _, named := fields.Get(c.Field.String()); !named {
 				putField(fields, c.Field, c.Values[0])
 			}
 		}
 		if c.Field == flow.DestinationAddress {
-			putNetworks(m, c, asn)
+			putNetworks(m, c, f.Actual, asn)
 		}
 	}
 }
@@ -205,7 +208,7 @@ func (n networks) find(text string) (number uint32, name string, ok bool) {
 }
 
 // putNetworks tells who announces the destination addresses, the bytes summed by network.
-func putNetworks(m pcommon.Map, c detector.Contribution, asn networks) {
+func putNetworks(m pcommon.Map, c detector.Contribution, actual int64, asn networks) {
 	var names []string
 	sums := make(map[string]int64)
 	for i, text := range c.Values {
@@ -227,10 +230,10 @@ func putNetworks(m pcommon.Map, c detector.Contribution, asn networks) {
 	for i, name := range names {
 		bytes[i] = sums[name]
 	}
-	putShares(m, "destination.as", names, bytes)
+	putShares(m, "destination.as", names, bytes, actual)
 }
 
-func putShares(m pcommon.Map, name string, values []string, bytes []int64) {
+func putShares(m pcommon.Map, name string, values []string, bytes []int64, actual int64) {
 	prefix := "exfil.contributors." + name
 	putTexts(m, prefix+".values", mapped(values, value))
 	list := m.PutEmptySlice(prefix + ".bytes")
@@ -238,6 +241,30 @@ func putShares(m pcommon.Map, name string, values []string, bytes []int64) {
 	for _, b := range bytes {
 		list.AppendEmpty().SetInt(b)
 	}
+	shares := m.PutEmptySlice(prefix + ".shares")
+	shares.EnsureCapacity(len(bytes))
+	for _, b := range bytes {
+		shares.AppendEmpty().SetDouble(share(b, actual))
+	}
+}
+
+// share is a part in percent of the whole, to two digits behind the point. A contributor's bytes may have been counted too
+// high, see the detector's tally.
+func share(part, whole int64) float64 {
+	return math.Round(10_000*min(1, float64(part)/float64(max(1, whole)))) / 100
+}
+
+// putFirstSeen tells since when each contributor is known, "" where that is not known.
+func putFirstSeen(m pcommon.Map, c *detector.Contribution) {
+	if len(c.FirstSeen) != len(c.Values) {
+		return // an alert that an earlier version has kept
+	}
+	putTexts(m, "exfil.contributors."+contributorNames[c.Field]+".first_seen", mapped(c.FirstSeen, func(t time.Time) string {
+		if t.IsZero() {
+			return ""
+		}
+		return t.UTC().Format(time.RFC3339)
+	}))
 }
 
 func overflowSentence(o *Overflow) string {

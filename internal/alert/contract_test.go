@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 
+	"github.com/otel-exfil/exfil/internal/detector"
 	"github.com/otel-exfil/exfil/internal/flow"
 	"github.com/otel-exfil/exfil/internal/rule"
 )
@@ -92,17 +93,37 @@ var contract = map[string]pcommon.ValueType{
 
 // extras are the attributes besides the contract's that an anomaly may have.
 var extras = map[string]pcommon.ValueType{
-	"exfil.rule.threat":                        many,
-	"exfil.bytes.usual":                        whole,
-	"exfil.detail.fields":                      many,
-	"exfil.detail.values":                      many,
-	"exfil.entity.fields":                      many,
-	"exfil.entity.values":                      many,
-	"exfil.update_of":                          text,
-	"exfil.rules.version":                      text,
-	"exfil.rules.digest":                       text,
-	"exfil.contributors.destination.as.values": many,
-	"exfil.contributors.destination.as.bytes":  many,
+	"exfil.rule.threat":                                 many,
+	"exfil.bytes.usual":                                 whole,
+	"exfil.detail.fields":                               many,
+	"exfil.detail.values":                               many,
+	"exfil.entity.fields":                               many,
+	"exfil.entity.values":                               many,
+	"exfil.update_of":                                   text,
+	"exfil.rules.version":                               text,
+	"exfil.rules.digest":                                text,
+	"exfil.contributors.destination.as.values":          many,
+	"exfil.contributors.destination.as.bytes":           many,
+	"exfil.flow_ids":                                    many,
+	"exfil.contributors.country.values":                 many,
+	"exfil.contributors.country.bytes":                  many,
+	"exfil.contributors.source.address.shares":          many,
+	"exfil.contributors.host.name.shares":               many,
+	"exfil.contributors.user.name.shares":               many,
+	"exfil.contributors.process.name.shares":            many,
+	"exfil.contributors.destination.address.shares":     many,
+	"exfil.contributors.destination.port.shares":        many,
+	"exfil.contributors.region.shares":                  many,
+	"exfil.contributors.country.shares":                 many,
+	"exfil.contributors.destination.as.shares":          many,
+	"exfil.contributors.source.address.first_seen":      many,
+	"exfil.contributors.host.name.first_seen":           many,
+	"exfil.contributors.user.name.first_seen":           many,
+	"exfil.contributors.process.name.first_seen":        many,
+	"exfil.contributors.destination.address.first_seen": many,
+	"exfil.contributors.destination.port.first_seen":    many,
+	"exfil.contributors.region.first_seen":              many,
+	"exfil.contributors.country.first_seen":             many,
 }
 
 // full is an alert with everything that an alert can have, on a key of two fields.
@@ -115,7 +136,11 @@ func full() Anomaly {
 	}
 	host := regionFinding().Contributors[1]
 	host.Bytes = []int64{f.Actual}
-	f.Contributors = append(f.Contributors, host)
+	host.FirstSeen = []time.Time{windowStart}
+	country := detector.Contribution{
+		Field: flow.DestinationCountry, Values: []string{"US"}, Bytes: []int64{f.Actual}, FirstSeen: []time.Time{windowStart},
+	}
+	f.Contributors = append(f.Contributors, host, country)
 	f.Fields, f.Values = []flow.Field{flow.DestinationPort, flow.User}, []string{"4444", "alice"}
 	f.DetailFields = []flow.Field{flow.Host, flow.DestinationPort, flow.User}
 	f.DetailValues = []string{"ws-17", "4444", "alice"}
@@ -144,8 +169,12 @@ func TestTheContract(t *testing.T) {
 			continue
 		}
 		element := text
-		if strings.HasPrefix(key, "exfil.contributors.") && strings.HasSuffix(key, ".bytes") {
+		switch {
+		case !strings.HasPrefix(key, "exfil.contributors."):
+		case strings.HasSuffix(key, ".bytes"):
 			element = whole
+		case strings.HasSuffix(key, ".shares"):
+			element = real
 		}
 		require.Positive(t, v.Slice().Len(), key)
 		for _, e := range v.Slice().All() {
@@ -320,6 +349,10 @@ func TestValuesOfTheAttributes(t *testing.T) {
 		"exfil.suppressed":                         int64(0),
 		"exfil.contributors.destination.as.values": []any{"AS64496 Example Hosting"},
 		"exfil.contributors.destination.as.bytes":  []any{int64(3_400_000_000)},
+		"exfil.contributors.destination.as.shares": []any{80.95},
+		"exfil.contributors.user.name.shares":      []any{47.62, 23.81},
+		"exfil.contributors.user.name.first_seen":  []any{"2026-03-02T12:00:00Z", "2026-03-03T12:00:00Z"},
+		"exfil.flow_ids":                           []any{"1:LQU9qZlK+B5F3KDmev6m5PMibrg=", "CHhAvVGS1DHFjwGM9"},
 	} {
 		assert.Equal(t, want, attribute(t, port, key), key)
 	}

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -52,7 +53,7 @@ func senders(f *detector.Finding) string {
 		return first
 	case others == 1:
 		return first + " and 1 other"
-	case len(c.Values) >= detector.MaxContributors:
+	case len(c.Values) >= cmp.Or(f.Most, detector.MaxContributors):
 		return fmt.Sprintf("%s and %d or more others", first, others)
 	default:
 		return fmt.Sprintf("%s and %d others", first, others)

@@ -12,7 +12,8 @@ import (
 
 // The kinds of alerts, by name, as they are written.
 const (
-	kindAnomaly  = "anomaly"
+	kindAnomaly1 = "anomaly"   // of the first version, without flows' ids, nor since when contributors are known
+	kindAnomaly  = "anomaly/2" // as written here
 	kindOverflow = "overflow"
 	kindHealth   = "health"
 )
@@ -23,6 +24,7 @@ func AppendAlert(w *codec.Writer, a Alert) {
 	case Anomaly:
 		w.Text(kindAnomaly)
 		appendFinding(w, &a.Finding)
+		appendNames(w, &a.Finding)
 		w.Text(a.UID)
 		w.Text(a.UpdateOf)
 		w.Int(int64(a.Suppressed))
@@ -44,8 +46,12 @@ func AppendAlert(w *codec.Writer, a Alert) {
 func ReadAlert(r *codec.Reader) (Alert, error) {
 	var a Alert
 	switch kind := r.Text(); kind {
-	case kindAnomaly:
-		a = Anomaly{Finding: readFinding(r), UID: r.Text(), UpdateOf: r.Text(), Suppressed: int(r.Natural())}
+	case kindAnomaly1, kindAnomaly:
+		f := readFinding(r)
+		if kind == kindAnomaly {
+			readNames(r, &f)
+		}
+		a = Anomaly{Finding: f, UID: r.Text(), UpdateOf: r.Text(), Suppressed: int(r.Natural())}
 	case kindOverflow:
 		a = readOverflow(r)
 	case kindHealth:
@@ -127,6 +133,34 @@ func readFinding(r *codec.Reader) detector.Finding {
 		f.Contributors = append(f.Contributors, readContribution(r))
 	}
 	return f
+}
+
+// appendNames writes what the first version of a finding did not tell of flows and contributors.
+func appendNames(w *codec.Writer, f *detector.Finding) {
+	w.Uint(uint64(f.Most))
+	w.Uint(uint64(len(f.FlowIDs)))
+	for _, id := range f.FlowIDs {
+		w.Text(id)
+	}
+	for i := range f.Contributors {
+		first := f.Contributors[i].FirstSeen
+		w.Uint(uint64(len(first)))
+		for _, t := range first {
+			w.Time(t)
+		}
+	}
+}
+
+func readNames(r *codec.Reader, f *detector.Finding) {
+	f.Most = int(r.Below(1 << 16))
+	for range r.Count(1) {
+		f.FlowIDs = append(f.FlowIDs, r.Text())
+	}
+	for i := range f.Contributors {
+		for range r.Count(1) {
+			f.Contributors[i].FirstSeen = append(f.Contributors[i].FirstSeen, r.Time())
+		}
+	}
 }
 
 // contributionBytes is what a contribution takes at least: its field's name and a count.

@@ -163,3 +163,26 @@ func FuzzReadAlert(f *testing.F) {
 		}
 	})
 }
+
+// Given an alert that waited when the first version was stopped, then it leaves, without what that did not know.
+func TestAnAnomalyOfTheFirstVersionIsRead(t *testing.T) {
+	a := anomaly(portFinding())
+	var w codec.Writer
+	w.Text("anomaly")
+	appendFinding(&w, &a.Finding)
+	w.Text(a.UID)
+	w.Text("")
+	w.Int(0)
+	r := codec.NewReader(w.Data)
+	got, err := ReadAlert(r)
+	require.NoError(t, err)
+	require.NoError(t, r.End())
+	a.Finding.FlowIDs = nil
+	for i := range a.Finding.Contributors {
+		a.Finding.Contributors[i].FirstSeen = nil
+	}
+	assert.Equal(t, a, got)
+	lr := record(t, newWriter(t), got)
+	_, told := lr.Attributes().Get("exfil.contributors.user.name.first_seen")
+	assert.False(t, told)
+}
