@@ -24,6 +24,7 @@ func CustomFields() map[string][]string {
 		"region":              {"proxy.server.region"},
 		"country":             {"proxy.server.country"},
 		"city":                {"proxy.server.city"},
+		"flow_id":             {"proxy.connection"},
 	}
 }
 
@@ -59,6 +60,7 @@ func customDocument(f *flow.Record) document {
 	}
 	proxy.bytes("bytes_up", f.Sent)
 	proxy.bytes("bytes_down", f.Received)
+	proxy.text("connection", f.ID.Text)
 	proxy.text("user", f.User)
 	proxy.text("agent", f.Process)
 	proxy.text("direction", directionText(f.Direction))

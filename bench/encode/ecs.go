@@ -33,6 +33,9 @@ func ecsKept(f flow.Record) flow.Record {
 	f.Time = coarse(f.Time, time.Millisecond)
 	f.OneWay = f.Received == flow.UnknownBytes && f.Total == 0 // no word for it but the reply's absence
 	f.SourcePlace.Coarse, f.DestinationPlace.Coarse = false, false
+	if f.ID.Text == "" && f.Total != 0 {
+		f.ID.Text = ecsFlowID(&f)
+	}
 	return f
 }
 
@@ -51,17 +54,20 @@ func ecsDocument(f *flow.Record) document {
 	d.port("destination.port", f.DestinationPort)
 	d.bytes("destination.bytes", f.Received)
 	d.text("network.direction", directionText(f.Direction))
+	d.text("network.community_id", f.ID.Text)
 	d.text("host.name", f.Host)
 	d.text("user.name", f.User)
 	d.text("process.name", f.Process)
 	ecsPlace(d, "source.", &f.SourcePlace)
 	ecsPlace(d, "destination.", &f.DestinationPlace)
 	if f.Total != 0 {
-		d["flow.id"] = fmt.Sprintf("%016x", f.Total)
+		d["flow.id"] = ecsFlowID(f)
 		d["flow.final"] = f.Final
 	}
 	return d
 }
+
+func ecsFlowID(f *flow.Record) string { return fmt.Sprintf("%016x", f.Total) }
 
 func ecsPlace(d document, end string, p *flow.Place) {
 	d.text(end+"geo.region_name", p.Region)

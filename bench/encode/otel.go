@@ -38,6 +38,7 @@ func otelDocument(f *flow.Record) document {
 	d.port("destination.port", f.DestinationPort)
 	d.bytes("network.io.bytes", f.Sent)
 	d.text("network.direction", directionText(f.Direction))
+	d.text("network.community_id", f.ID.Text)
 	d.text("host.name", f.Host)
 	d.text("user.name", f.User)
 	d.text("process.executable.name", f.Process)

@@ -16,6 +16,7 @@ func suricata() format {
 			out := bare(f)
 			out.OneWay = false
 			out.Time = coarse(f.Time, time.Microsecond)
+			out.ID.Number = f.ID.Number
 			return out
 		},
 	}
@@ -35,6 +36,9 @@ func suricataDocument(f *flow.Record) document {
 		"event_type": "flow",
 		"proto":      "TCP",
 		"flow":       counts,
+	}
+	if f.ID.Number != 0 {
+		d["flow_id"] = f.ID.Number
 	}
 	d.address("src_ip", f.Source)
 	d.port("src_port", f.SourcePort)

@@ -1,6 +1,7 @@
 package encode
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/otel-exfil/exfil/internal/flow"
@@ -18,6 +19,7 @@ func zeek() format {
 			out.OneWay = false
 			out.Direction = f.Direction
 			out.Time = coarse(f.Time, time.Microsecond)
+			out.ID.Text = zeekUID(&f)
 			return out
 		},
 	}
@@ -27,7 +29,7 @@ func zeekDocument(f *flow.Record) document {
 	const duration = 1500 * time.Millisecond
 	d := document{
 		"ts":         float64((f.Time-int64(duration))/int64(time.Microsecond)) / 1e6,
-		"uid":        "CAcJw21BbVedgFnYH3",
+		"uid":        zeekUID(f),
 		"duration":   duration.Seconds(),
 		"proto":      "tcp",
 		"conn_state": "SF",
@@ -50,6 +52,8 @@ func zeekDocument(f *flow.Record) document {
 	}
 	return d
 }
+
+func zeekUID(f *flow.Record) string { return cmp.Or(f.ID.Text, "CAcJw21BbVedgFnYH3") }
 
 // zeekBytes writes one side's payload and, with headers, its packets.
 func zeekBytes(d document, side string, n int64) {

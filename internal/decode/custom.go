@@ -6,7 +6,7 @@ import "github.com/otel-exfil/exfil/internal/flow"
 type custom struct {
 	ends                 endpoints
 	sent, received, rate keys
-	time, direction      keys
+	time, direction, id  keys
 	who                  actors
 	place                placeKeys
 }
@@ -23,9 +23,10 @@ type custom struct {
 //	direction                                  egress, ingress, outbound, inbound, internal, external
 //	host, user, process                        who sent
 //	region, country, city                      where the outside end is
+//	flow_id                                    by which the source's own logs name the flow
 func CustomFields() []string {
 	return []string{
-		"bytes", "bytes_received", "city", "country", "destination_address", "destination_port", "direction", "host",
+		"bytes", "bytes_received", "city", "country", "destination_address", "destination_port", "direction", "flow_id", "host",
 		"process", "region", "sampling_rate", "source_address", "source_port", "time", "user",
 	}
 }
@@ -46,6 +47,7 @@ func newCustom(c *compiler, fields map[string][]string) format {
 		},
 		time:      k("time"),
 		direction: k("direction"),
+		id:        k("flow_id"),
 		who:       actors{host: k("host"), user: k("user"), process: k("process")},
 		place:     placeKeys{region: k("region"), country: k("country"), city: k("city")},
 	}}
@@ -68,6 +70,7 @@ func (f *custom) record(s *Scratch, r *flow.Record) (why Reason) {
 	r.Time = s.timeOr(f.time)
 	r.Direction = declaredDirection(s.text(f.direction))
 	f.who.read(s, r)
+	r.ID = s.id(f.id)
 	// Only the outside end's place is ever used, so it may stand at both.
 	f.place.read(s, &r.SourcePlace)
 	r.DestinationPlace = r.SourcePlace

@@ -70,7 +70,7 @@ func (d *Decoder) Resource(s *Scratch, res pcommon.Resource) {
 // Log appends the flows of a record to dst and says what became of it. Accepted comes
 // with at least one flow, TooLarge with MaxFlows and every other reason with none. Each
 // flow has valid, unmapped addresses without zone and byte counts from 0 to
-// MaxBytes, or flow.UnknownBytes for one of the two. Names are whatever the record says, and alias it:
+// MaxBytes, or flow.UnknownBytes for one of the two. Names and ids are whatever the record says, and alias it:
 // flow.Scope makes them safe. In the steady state it does not allocate but to grow dst.
 func (d *Decoder) Log(s *Scratch, lr plog.LogRecord, dst []flow.Record) ([]flow.Record, Reason) {
 	s.fit(d.slots)

@@ -22,6 +22,7 @@ type ecs struct {
 	sourceAt, destinationAt placeKeys
 
 	flowID, flowFinal, reporter keys
+	id                          keys // for people
 }
 
 func newECS(c *compiler) format {
@@ -46,6 +47,7 @@ func newECS(c *compiler) format {
 		flowID:        c.keys("flow.id"),
 		flowFinal:     c.signs("flow.final"),
 		reporter:      c.keys("agent.id", "host.id", "host.name"),
+		id:            c.keys("network.community_id", "flow.id", "event.id"),
 	}}
 }
 
@@ -74,6 +76,7 @@ func (f *ecs) record(s *Scratch, r *flow.Record) Reason {
 	f.sourceAt.read(s, &r.SourcePlace)
 	f.destinationAt.read(s, &r.DestinationPlace)
 	f.series(s, r)
+	r.ID = s.id(f.id)
 	r.OneWay = r.Received == flow.UnknownBytes && r.Total == 0
 	return Accepted
 }

@@ -19,10 +19,11 @@ type customMetric struct {
 }
 
 // MetricFields returns the fields that a custom input with metrics may name keys for. They are those
-// of CustomFields but for the bytes, which are the data point's value, and the time, which is its own.
+// of CustomFields but for the bytes, which are the data point's value, the time, which is its own, and the flow's id, as a
+// counter is no single flow.
 func MetricFields() []string {
 	return slices.DeleteFunc(CustomFields(), func(field string) bool {
-		return field == "bytes" || field == "bytes_received" || field == "time"
+		return slices.Contains([]string{"bytes", "bytes_received", "flow_id", "time"}, field)
 	})
 }
 

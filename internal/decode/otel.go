@@ -10,7 +10,7 @@ type otel struct {
 	ends                    endpoints
 	counts                  counters
 	time                    keys
-	direction               keys
+	direction, id           keys
 	who                     actors
 	sourceAt, destinationAt placeKeys
 }
@@ -29,6 +29,7 @@ func newOTel(c *compiler) format {
 		},
 		time:      c.keys("flow.end", "event.end"),
 		direction: c.keys("network.direction"),
+		id:        c.keys("network.community_id", "flow.id", "event.id"),
 		who: actors{
 			host:    c.keys("host.name"),
 			user:    c.keys("user.name", "user.id", "enduser.id"),
@@ -61,6 +62,7 @@ func (f *otel) record(s *Scratch, r *flow.Record) Reason {
 	r.Time = s.timeOr(f.time)
 	r.Direction = declaredDirection(s.text(f.direction))
 	f.who.read(s, r)
+	r.ID = s.id(f.id)
 	f.sourceAt.read(s, &r.SourcePlace)
 	f.destinationAt.read(s, &r.DestinationPlace)
 	return Accepted

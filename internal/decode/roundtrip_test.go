@@ -40,6 +40,7 @@ func scenario() []flow.Record {
 	ping.SourcePort, ping.DestinationPort, ping.Direction = 0, 0, flow.Undeclared
 	ping.Host, ping.User, ping.Process, ping.DestinationPlace = "", "", "", flow.Place{}
 	ping.Received = 0
+	upload.ID.Text = "1:LQU9qZlK+B5F3KDmev6m5PMibrg="
 	return []flow.Record{upload, visit, backup, ping}
 }
 
@@ -73,10 +74,11 @@ func decodeAll(d *decode.Decoder, logs plog.Logs) ([]flow.Record, map[decode.Rea
 	return out, reasons
 }
 
-// alike makes series equal that are both series: their numbers are only names.
+// alike makes series equal that are both series: their numbers are only names. Ids are taken as text.
 func alike(records []flow.Record) []flow.Record {
 	for i := range records {
 		records[i].Total = min(records[i].Total, 1)
+		records[i].ID = flow.ID{Text: records[i].ID.String()}
 	}
 	return records
 }

@@ -9,6 +9,7 @@ type suricata struct {
 	ends   endpoints
 	counts counters
 	time   keys
+	id     keys
 }
 
 func newSuricata(c *compiler) format {
@@ -23,6 +24,7 @@ func newSuricata(c *compiler) format {
 			received: c.signs("flow.bytes_toclient"),
 		},
 		time: c.keys("flow.end", "timestamp"),
+		id:   c.keys("community_id", "flow_id"),
 	}}
 }
 
@@ -37,5 +39,6 @@ func (f *suricata) record(s *Scratch, r *flow.Record) Reason {
 		return why
 	}
 	r.Time = s.timeOr(f.time)
+	r.ID = s.id(f.id)
 	return Accepted
 }

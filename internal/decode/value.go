@@ -265,6 +265,25 @@ func (s *Scratch) text(ks keys) string {
 	return ""
 }
 
+// id reads the name that a source gives a flow, a text or a whole number.
+func (s *Scratch) id(ks keys) flow.ID {
+	for _, i := range ks {
+		if !s.has(i) {
+			continue
+		}
+		if t, ok := text(s.values[i]); ok {
+			if !missing(t) {
+				return flow.ID{Text: t}
+			}
+			continue
+		}
+		if n, r := count(s.values[i]); r == good && n != 0 {
+			return flow.ID{Number: n}
+		}
+	}
+	return flow.ID{}
+}
+
 // truth reads a Boolean; text is taken as JSON and Zeek's own format write it.
 func (s *Scratch) truth(ks keys) (value bool, r reading) {
 	for _, i := range ks {

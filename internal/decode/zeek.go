@@ -13,7 +13,7 @@ type zeek struct {
 	ends                          endpoints
 	counts                        counters
 	ip                            counters
-	path, state, missed           keys
+	path, state, missed, id       keys
 	start, duration               keys
 	localSource, localDestination keys
 }
@@ -30,6 +30,7 @@ func newZeek(c *compiler) format {
 		ip:               counters{sent: c.keys("orig_ip_bytes"), received: c.keys("resp_ip_bytes")},
 		path:             c.keys("_path"),
 		state:            c.keys("conn_state"),
+		id:               c.keys("community_id", "uid"),
 		missed:           c.keys("missed_bytes"),
 		start:            c.keys("ts"),
 		duration:         c.keys("duration"),
@@ -50,6 +51,7 @@ func (f *zeek) record(s *Scratch, r *flow.Record) Reason {
 	}
 	r.Time = f.end(s)
 	r.Direction = f.direction(s)
+	r.ID = s.id(f.id)
 	return Accepted
 }
 
