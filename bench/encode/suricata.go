@@ -16,7 +16,7 @@ func suricata() format {
 			out := bare(f)
 			out.OneWay = false
 			out.Time = coarse(f.Time, time.Microsecond)
-			out.ID.Number = f.ID.Number
+			out.ID = flow.ID{Number: f.ID.Number, Opaque: f.ID.Number != 0}
 			return out
 		},
 	}

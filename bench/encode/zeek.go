@@ -19,7 +19,7 @@ func zeek() format {
 			out.OneWay = false
 			out.Direction = f.Direction
 			out.Time = coarse(f.Time, time.Microsecond)
-			out.ID.Text = zeekUID(&f)
+			out.ID = flow.ID{Text: zeekUID(&f), Opaque: true}
 			return out
 		},
 	}

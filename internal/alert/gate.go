@@ -38,6 +38,8 @@ type GateOptions struct {
 	// SuppressFor says for how long after an alert of a rule further findings of the same
 	// entity are held back, event time; nil: for no time at all.
 	SuppressFor func(rule string) time.Duration
+	// Remembers says whether the name of a main sender may be remembered that an earlier gate has named; nil: all may.
+	Remembers func(sender string) bool
 }
 
 // Gate decides which findings become alerts. Per rule and entity,
@@ -125,6 +127,9 @@ func (o GateOptions) orDefaults() GateOptions {
 	}
 	if o.SuppressFor == nil {
 		o.SuppressFor = func(string) time.Duration { return 0 }
+	}
+	if o.Remembers == nil {
+		o.Remembers = func(string) bool { return true }
 	}
 	return o
 }

@@ -79,7 +79,7 @@ func (g *Gate) Load(r *codec.Reader) error {
 }
 
 func (g *Gate) loadRemembered(r *codec.Reader) {
-	m := loadRemembered(r)
+	m := loadRemembered(r, g.options.Remembers)
 	if g.memory[m.key] != nil {
 		r.Fail("an entity that is remembered twice")
 	}
@@ -130,14 +130,17 @@ func (m *remembered) save(w *codec.Writer) {
 	}
 }
 
-func loadRemembered(r *codec.Reader) *remembered {
+// loadRemembered reads an entity, without the senders that are not to be remembered any more.
+func loadRemembered(r *codec.Reader, remembers func(sender string) bool) *remembered {
 	m := &remembered{key: r.Text(), at: r.Time(), score: readFloat(r), suppressed: int(r.Natural()), held: loadWindow(r)}
 	for range r.Count(13) {
 		m.told = append(m.told, told{window: loadWindow(r), uid: r.Text(), score: readFloat(r), bytes: r.Natural(), updated: r.Bool()})
 	}
 	m.told = m.told[max(0, len(m.told)-maxTold):]
 	for range r.Count(1) {
-		m.senders = append(m.senders, r.Text())
+		if sender := r.Text(); remembers(sender) {
+			m.senders = append(m.senders, sender)
+		}
 	}
 	m.senders = m.senders[max(0, len(m.senders)-maxSenders):]
 	m.encoding() // now, when nobody waits yet

@@ -47,14 +47,16 @@ func senders(f *detector.Finding) string {
 	if len(c.Values) == 0 {
 		return "Senders that are not known"
 	}
-	first := readable(c.Values[0])
-	switch others := len(c.Values) - 1; {
+	first, others := readable(c.Values[0]), len(c.Values)-1
+	switch most := cmp.Or(f.Most, detector.MaxContributors); {
+	case most == 1:
+		return first + " and perhaps others"
+	case len(c.Values) >= most:
+		return fmt.Sprintf("%s and %d or more others", first, others)
 	case others == 0:
 		return first
 	case others == 1:
 		return first + " and 1 other"
-	case len(c.Values) >= cmp.Or(f.Most, detector.MaxContributors):
-		return fmt.Sprintf("%s and %d or more others", first, others)
 	default:
 		return fmt.Sprintf("%s and %d others", first, others)
 	}

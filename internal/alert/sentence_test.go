@@ -22,6 +22,8 @@ func TestTheSentence(t *testing.T) {
 	for want, change := range map[string]func(*detector.Finding){
 		"10.1.2.3 sent ":                        func(f *detector.Finding) { trim(f, 1) },
 		"10.1.2.3 and 1 other sent ":            func(f *detector.Finding) { trim(f, 2) },
+		"10.1.2.3 and 2 or more others sent ":   func(f *detector.Finding) { f.Most = 3 },
+		"10.1.2.3 and perhaps others sent ":     func(f *detector.Finding) { f.Most = 1; repeat(f, 1) },
 		"10.1.2.3 and 9 or more others sent ":   func(f *detector.Finding) { repeat(f, detector.MaxContributors) },
 		"Senders that are not known sent ":      func(f *detector.Finding) { f.Contributors = nil },
 		"srv-1 sent ":                           func(f *detector.Finding) { hosts(f, 4_000_000_000) },

@@ -40,7 +40,9 @@ type Config struct {
 	RuleFiles []string `mapstructure:"rule_files"`
 	// Exceptions are flows that are known to be harmless.
 	Exceptions []rule.ExceptionConfig `mapstructure:"exceptions"`
-	Alerts     Alerts                 `mapstructure:"alerts"`
+	// Contributors says who is kept and named beside the entity that alerts.
+	Contributors Contributors `mapstructure:"contributors"`
+	Alerts       Alerts       `mapstructure:"alerts"`
 
 	// PassThrough says whether records go on to the next consumer; if not, only alerts leave.
 	PassThrough bool `mapstructure:"pass_through"`
@@ -112,6 +114,7 @@ func Default() *Config {
 		MinBytes:        1_000_000,
 		AlertBudget:     1,
 		MaxEntities:     100_000,
+		Contributors:    defaultContributors(),
 		Alerts: Alerts{
 			Schema:         "otel",
 			Interval:       15 * time.Minute,

@@ -14,6 +14,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/otel-exfil/exfil/internal/config"
+	"github.com/otel-exfil/exfil/internal/detector"
+	"github.com/otel-exfil/exfil/internal/flow"
 	"github.com/otel-exfil/exfil/internal/rule"
 )
 
@@ -130,6 +132,10 @@ func TestEveryKeyIsTaken(t *testing.T) {
 	assert.EqualValues(t, 2<<20, cfg.MinBytes)
 	assert.Equal(t, 0.5, cfg.AlertBudget)
 	assert.Equal(t, 5000, cfg.MaxEntities)
+	assert.Equal(t, detector.Contributors{
+		Fields: []flow.Field{flow.SourceAddress, flow.Host, flow.DestinationPort, flow.DestinationRegion, flow.DestinationCountry},
+		Max:    5, FlowIDs: 2,
+	}, cfg.Contributors.Detection())
 	assert.Equal(t, config.Alerts{
 		Schema:          "ecs",
 		SeverityByScore: []rule.SeverityBand{{From: 90, Severity: rule.High}, {From: 75.5, Severity: rule.Medium}},
@@ -141,6 +147,15 @@ func TestEveryKeyIsTaken(t *testing.T) {
 	assert.Equal(t, "2027-06-30", cfg.Exceptions[0].Expires.String(), "a date without quotes is a timestamp to YAML")
 	assert.Equal(t, "2027-07-31", cfg.Exceptions[1].Expires.String())
 	assert.EqualValues(t, 500<<30, *cfg.Exceptions[0].MaxBytes)
+}
+
+func TestContributorsAreWhatIsUsualOrWhatIsListed(t *testing.T) {
+	usual, err := load(t, "{}")
+	require.NoError(t, err)
+	assert.Equal(t, detector.ContributorFields(), usual.Contributors.Detection().Fields)
+	none, err := load(t, "{contributors: {fields: [], flow_ids: 0}}")
+	require.NoError(t, err)
+	assert.Equal(t, detector.Contributors{Fields: []flow.Field{}, Max: 10}, none.Contributors.Detection())
 }
 
 func TestRulesTakeFromAllWhatTheyDoNotSay(t *testing.T) {

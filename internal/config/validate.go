@@ -42,6 +42,7 @@ func (c *Config) Validate() error {
 	c.checkBounds(&p)
 	c.checkGeo(&p)
 	c.checkRules(&p)
+	c.checkContributors(&p)
 	c.checkAlerts(&p)
 	if c.CheckpointInterval < shortestCheckpoint || c.CheckpointInterval > longestCheckpoint {
 		p.add("checkpoint_interval", "%s; from %s to %s, 1m is the usual",

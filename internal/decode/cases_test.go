@@ -42,6 +42,7 @@ type caseFlow struct {
 	Direction        string         `json:"direction"`
 	OneWay           bool           `json:"one_way"`
 	ID               string         `json:"id"`
+	Opaque           bool           `json:"id_is_opaque"`
 	Host             string         `json:"host"`
 	User             string         `json:"user"`
 	Process          string         `json:"process"`
@@ -57,7 +58,7 @@ func (f *caseFlow) record() flow.Record {
 		Source: f.Source.Addr(), SourcePort: f.Source.Port(),
 		Destination: f.Destination.Addr(), DestinationPort: f.Destination.Port(),
 		Sent: flow.UnknownBytes, Received: flow.UnknownBytes, OneWay: f.OneWay,
-		ID: flow.ID{Text: f.ID}, Host: f.Host, User: f.User, Process: f.Process, Final: f.Final,
+		ID: flow.ID{Text: f.ID, Opaque: f.Opaque}, Host: f.Host, User: f.User, Process: f.Process, Final: f.Final,
 		SourcePlace:      flow.Place{Region: f.SourcePlace[0], Country: f.SourcePlace[1], City: f.SourcePlace[2]},
 		DestinationPlace: flow.Place{Region: f.DestinationPlace[0], Country: f.DestinationPlace[1], City: f.DestinationPlace[2]},
 		Direction: map[string]flow.Direction{

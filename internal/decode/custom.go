@@ -6,7 +6,8 @@ import "github.com/otel-exfil/exfil/internal/flow"
 type custom struct {
 	ends                 endpoints
 	sent, received, rate keys
-	time, direction, id  keys
+	time, direction      keys
+	id                   idKeys
 	who                  actors
 	place                placeKeys
 }
@@ -47,7 +48,7 @@ func newCustom(c *compiler, fields map[string][]string) format {
 		},
 		time:      k("time"),
 		direction: k("direction"),
-		id:        k("flow_id"),
+		id:        idKeys{telling: k("flow_id")}, // what it tells is not known
 		who:       actors{host: k("host"), user: k("user"), process: k("process")},
 		place:     placeKeys{region: k("region"), country: k("country"), city: k("city")},
 	}}

@@ -22,7 +22,7 @@ type ecs struct {
 	sourceAt, destinationAt placeKeys
 
 	flowID, flowFinal, reporter keys
-	id                          keys // for people
+	id                          idKeys // for people
 }
 
 func newECS(c *compiler) format {
@@ -47,7 +47,7 @@ func newECS(c *compiler) format {
 		flowID:        c.keys("flow.id"),
 		flowFinal:     c.signs("flow.final"),
 		reporter:      c.keys("agent.id", "host.id", "host.name"),
-		id:            c.keys("network.community_id", "flow.id", "event.id"),
+		id:            idKeys{telling: c.keys("network.community_id", "flow.id"), opaque: c.keys("event.id")},
 	}}
 }
 

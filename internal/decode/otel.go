@@ -10,7 +10,8 @@ type otel struct {
 	ends                    endpoints
 	counts                  counters
 	time                    keys
-	direction, id           keys
+	direction               keys
+	id                      idKeys
 	who                     actors
 	sourceAt, destinationAt placeKeys
 }
@@ -29,7 +30,7 @@ func newOTel(c *compiler) format {
 		},
 		time:      c.keys("flow.end", "event.end"),
 		direction: c.keys("network.direction"),
-		id:        c.keys("network.community_id", "flow.id", "event.id"),
+		id:        idKeys{telling: c.keys("network.community_id", "flow.id"), opaque: c.keys("event.id")},
 		who: actors{
 			host:    c.keys("host.name"),
 			user:    c.keys("user.name", "user.id", "enduser.id"),

@@ -78,7 +78,7 @@ func decodeAll(d *decode.Decoder, logs plog.Logs) ([]flow.Record, map[decode.Rea
 func alike(records []flow.Record) []flow.Record {
 	for i := range records {
 		records[i].Total = min(records[i].Total, 1)
-		records[i].ID = flow.ID{Text: records[i].ID.String()}
+		records[i].ID = flow.ID{Text: records[i].ID.String(), Opaque: records[i].ID.Opaque}
 	}
 	return records
 }

@@ -9,7 +9,7 @@ type suricata struct {
 	ends   endpoints
 	counts counters
 	time   keys
-	id     keys
+	id     idKeys
 }
 
 func newSuricata(c *compiler) format {
@@ -24,7 +24,7 @@ func newSuricata(c *compiler) format {
 			received: c.signs("flow.bytes_toclient"),
 		},
 		time: c.keys("flow.end", "timestamp"),
-		id:   c.keys("community_id", "flow_id"),
+		id:   idKeys{telling: c.keys("community_id"), opaque: c.keys("flow_id")},
 	}}
 }
 

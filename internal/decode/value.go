@@ -265,8 +265,22 @@ func (s *Scratch) text(ks keys) string {
 	return ""
 }
 
-// id reads the name that a source gives a flow, a text or a whole number.
-func (s *Scratch) id(ks keys) flow.ID {
+// idKeys name a flow. Those that tell its addresses to whoever tries are known to the logs of other sources, too, and so
+// preferred.
+type idKeys struct{ telling, opaque keys }
+
+// id reads the name that a source gives a flow.
+func (s *Scratch) id(ks idKeys) flow.ID {
+	if id := s.textOrNumber(ks.telling); id != (flow.ID{}) {
+		return id
+	}
+	id := s.textOrNumber(ks.opaque)
+	id.Opaque = id != flow.ID{}
+	return id
+}
+
+// textOrNumber reads a text or a whole number.
+func (s *Scratch) textOrNumber(ks keys) flow.ID {
 	for _, i := range ks {
 		if !s.has(i) {
 			continue

@@ -13,7 +13,8 @@ type zeek struct {
 	ends                          endpoints
 	counts                        counters
 	ip                            counters
-	path, state, missed, id       keys
+	path, state, missed           keys
+	id                            idKeys
 	start, duration               keys
 	localSource, localDestination keys
 }
@@ -30,7 +31,7 @@ func newZeek(c *compiler) format {
 		ip:               counters{sent: c.keys("orig_ip_bytes"), received: c.keys("resp_ip_bytes")},
 		path:             c.keys("_path"),
 		state:            c.keys("conn_state"),
-		id:               c.keys("community_id", "uid"),
+		id:               idKeys{telling: c.keys("community_id"), opaque: c.keys("uid")},
 		missed:           c.keys("missed_bytes"),
 		start:            c.keys("ts"),
 		duration:         c.keys("duration"),

@@ -36,6 +36,15 @@ func ContributorFields() []flow.Field {
 	}
 }
 
+// Trim takes out of a finding what is not to be named any more.
+func (c *Contributors) Trim(f *Finding) {
+	n := newNaming(*c)
+	f.Contributors = slices.DeleteFunc(f.Contributors, func(by Contribution) bool { return !n.keeps[by.Field] })
+	if n.ids == 0 || !n.keeps[flow.SourceAddress] || !n.keeps[flow.DestinationAddress] {
+		f.FlowIDs = nil // of some, it is not known any more what they tell
+	}
+}
+
 func (c *Contributors) validate() error {
 	switch {
 	case c.Max < 0 || c.Max > MostContributors:
@@ -75,6 +84,11 @@ func newNaming(c Contributors) naming {
 		}
 	}
 	return n
+}
+
+// allows says whether a flow's id may be kept: there is one, and it tells no address that may not be.
+func (n *naming) allows(id flow.ID) bool {
+	return id != flow.ID{} && (id.Opaque || n.keeps[flow.SourceAddress] && n.keeps[flow.DestinationAddress])
 }
 
 // kind is everything that a contributor can be named by. What is not kept is zero.

@@ -70,6 +70,7 @@ func (m *met) first(hash uint64) (hour int32, ok bool) {
 func (m *met) note(v acquaintance) {
 	if m.buckets == nil {
 		m.buckets, m.dirty = make([]metBucket, metBuckets), make([]bool, metPages)
+		again(m.dirty, false) // no page was ever written
 	}
 	b := v.hash >> 1 % metBuckets
 	m.dirty[b/metPage] = true

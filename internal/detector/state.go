@@ -218,6 +218,7 @@ func (t *tally) save(w *codec.Writer) {
 	for i := range t.ids {
 		w.Text(t.id[i].Text)
 		w.Int(t.id[i].Number)
+		w.Bool(t.id[i].Opaque)
 		w.Int(t.idBytes[i])
 	}
 }
@@ -254,15 +255,15 @@ func (t *tally) load(r *codec.Reader, by *keyer, hour int32) {
 	}
 	t.n = n
 	if version == tallyVersion {
-		t.loadIDs(r, by.ids)
+		t.loadIDs(r, &by.naming)
 	}
 }
 
-// loadIDs reads the ids of flows, of which so many are kept.
-func (t *tally) loadIDs(r *codec.Reader, most int) {
-	for range r.Count(3) {
-		id, bytes := flow.ID{Text: r.Text(), Number: r.Int()}, r.Natural()
-		if t.ids < most {
+// loadIDs reads the ids of flows, as far as they are still kept.
+func (t *tally) loadIDs(r *codec.Reader, by *naming) {
+	for range r.Count(4) {
+		id, bytes := flow.ID{Text: r.Text(), Number: r.Int(), Opaque: r.Bool()}, r.Natural()
+		if t.ids < by.ids && by.allows(id) {
 			t.id[t.ids], t.idBytes[t.ids] = id, bytes
 			t.ids++
 		}

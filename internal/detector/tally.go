@@ -30,7 +30,7 @@ type tally struct {
 
 // add counts a flow of a kind, which the key is the hash of, at an instant.
 func (t *tally) add(key uint64, f *flow.Flow, at int64, by *naming) {
-	if by.ids > 0 && f.ID != (flow.ID{}) {
+	if by.ids > 0 && by.allows(f.ID) {
 		t.addID(f, by.ids)
 	}
 	hour := hourOf(at)

@@ -67,6 +67,9 @@ type Place struct {
 type ID struct {
 	Text   string
 	Number int64
+	// Opaque says that nothing can be learned from the id but by whoever has the source's logs. A community id, a hash
+	// of addresses and ports, can be turned back by trying, and Packetbeat's flow.id holds them as they are.
+	Opaque bool
 }
 
 // String returns the name as text, "" for none.

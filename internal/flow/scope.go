@@ -138,7 +138,7 @@ func fill(r *Record, f *Flow, from, to netip.Addr, bytes int64, port uint16, pla
 		Place:       Place{Region: Name(place.Region), Country: place.Country, City: Name(place.City), Coarse: place.Coarse},
 		Total:       r.Total,
 		Final:       r.Final,
-		ID:          ID{Text: Name(r.ID.Text), Number: r.ID.Number},
+		ID:          ID{Text: Name(r.ID.Text), Number: r.ID.Number, Opaque: r.ID.Opaque},
 	}
 }
 

@@ -1,11 +1,14 @@
 package observer
 
 import (
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/otel-exfil/exfil/internal/alert"
 	"github.com/otel-exfil/exfil/internal/config"
 	"github.com/otel-exfil/exfil/internal/detector"
+	"github.com/otel-exfil/exfil/internal/flow"
 	"github.com/otel-exfil/exfil/internal/rule"
 )
 
@@ -16,6 +19,7 @@ func Detection(cfg *config.Config, rules []rule.Rule) detector.Settings {
 		Lateness:     cfg.AllowedLateness,
 		MaxClockSkew: cfg.MaxClockSkew,
 		WarmUp:       cfg.WarmUp,
+		Contributors: cfg.Contributors.Detection(),
 	}
 	for _, r := range rules {
 		s.Watches = append(s.Watches, detector.Watch{
@@ -46,5 +50,17 @@ func gateOptions(cfg *config.Config, rules []rule.Rule) alert.GateOptions {
 		Interval:       cfg.Alerts.Interval,
 		MaxPerInterval: cfg.Alerts.MaxPerInterval,
 		SuppressFor:    func(rule string) time.Duration { return silence[rule] },
+		Remembers:      remembers(cfg.Contributors.Detection().Fields),
+	}
+}
+
+// remembers says whether a sender may be remembered that was named when other fields may have been kept: a host's name or an
+// address.
+func remembers(fields []flow.Field) func(sender string) bool {
+	return func(sender string) bool {
+		if _, err := netip.ParseAddr(sender); err == nil {
+			return slices.Contains(fields, flow.SourceAddress)
+		}
+		return slices.Contains(fields, flow.Host)
 	}
 }

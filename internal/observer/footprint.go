@@ -47,14 +47,17 @@ const (
 	mainBytes    = 8  // the hash of an entity's key in another space
 
 	tallies      = 4096
-	tallyBytes   = 6300 // with 32 kinds of flow and their names, which the keys of a flow share
-	streamBytes  = 48   // of a cumulative counter
-	deltaBytes   = 72   // of a delta counter
-	groupBytes   = 56   // of the counters of one sender
+	tallyBytes   = 7300    // with 32 kinds of flow and their names, which the keys of a flow share, and ids of flows
+	metBytes     = 1 << 20 // since when contributors have been met
+	streamBytes  = 48      // of a cumulative counter
+	deltaBytes   = 72      // of a delta counter
+	groupBytes   = 56      // of the counters of one sender
 	bucketBytes  = 4
 	gateEntities = 1 << 15
 	gateBytes    = 450  // an entity that has alerted: one window told of, and one sender
-	alertBytes   = 4500 // a finding with ten contributors of each kind
+	alertBytes   = 1000 // a finding without contributors
+	namedBytes   = 90   // a contributor
+	flowIDBytes  = 48
 )
 
 // Footprint says how much memory an observer of a configuration that Validate has passed takes at most, whatever is
@@ -64,18 +67,18 @@ func Footprint(cfg *config.Config) (Memory, error) {
 	if err != nil {
 		return Memory{}, err
 	}
-	return footprint(Detection(cfg, rules).Watches), nil
+	return footprint(Detection(cfg, rules)), nil
 }
 
-func footprint(watches []detector.Watch) Memory {
+func footprint(s detector.Settings) Memory {
 	m := Memory{
-		Contributors:  tallies * tallyBytes,
+		Contributors:  tallies*tallyBytes + metBytes,
 		Streams:       streamsFootprint(),
 		RunningTotals: totalsFootprint(),
 		Gate:          gateEntities * gateBytes,
-		Pending:       maxPending * alertBytes,
+		Pending:       maxPending * findingBytes(&s.Contributors),
 	}
-	for _, k := range keysOf(watches) {
+	for _, k := range keysOf(s.Watches) {
 		n := k.entities()
 		m.Entities += grown(n)*entityBytes + n*(k.nameBytes()+ghostBytes) + mapSlots(n)*placeBytes
 		if k.owners > 1 {
@@ -87,6 +90,11 @@ func footprint(watches []detector.Watch) Memory {
 		m.Windows += 2 * (grown(n)*(sumBytes+outlookBytes) + halfFull(n)*slotBytes)
 	}
 	return m
+}
+
+// findingBytes is what an alert takes that waits.
+func findingBytes(c *detector.Contributors) int64 {
+	return int64(alertBytes + len(c.Fields)*c.Max*namedBytes + c.FlowIDs*flowIDBytes)
 }
 
 // key is what a detector keeps entities of: a rule's own key, or a detail key that rules may share.

@@ -102,7 +102,7 @@ func TestTheFootprintOfContributors(t *testing.T) {
 				flows[k] = flow.Flow{
 					Time: at.UnixNano(), Bytes: 100_000_000,
 					Source: netip.AddrFrom4([4]byte{10, 1, byte(kind), byte(k)}), Destination: netip.AddrFrom4([4]byte{198, 51, 100, byte(k)}),
-					Port: uint16(1 + k), Host: fmt.Sprintf("host-%07d", k), User: fmt.Sprintf("user-%05d", kind), Process: fmt.Sprintf("proc-%05d", kind),
+					Port: uint16(1 + k), Host: fmt.Sprintf("host-%07d", k), ID: flow.ID{Text: fmt.Sprintf("1:%026d=", kind)}, User: fmt.Sprintf("user-%05d", kind), Process: fmt.Sprintf("proc-%05d", kind),
 					Place: flow.Place{Region: fmt.Sprintf("Region %05d", k), Country: "US"},
 				}
 			}
@@ -152,8 +152,12 @@ func finding(k int) detector.Finding {
 		for i := range detector.MaxContributors {
 			c.Values = append(c.Values, strings.Clone(fmt.Sprintf("value %04d %02d", k, i)))
 			c.Bytes = append(c.Bytes, 1<<30>>(2*i))
+			c.FirstSeen = append(c.FirstSeen, monday)
 		}
 		f.Contributors = append(f.Contributors, c)
+	}
+	for i := range detector.MaxFlowIDs {
+		f.FlowIDs = append(f.FlowIDs, strings.Clone(fmt.Sprintf("1:%026d%d=", k, i)))
 	}
 	return f
 }

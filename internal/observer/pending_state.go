@@ -5,6 +5,7 @@ import (
 
 	"github.com/otel-exfil/exfil/internal/alert"
 	"github.com/otel-exfil/exfil/internal/codec"
+	"github.com/otel-exfil/exfil/internal/detector"
 )
 
 // pendingVersion is that of the state written here, and the newest that can be read.
@@ -62,6 +63,18 @@ func (p *pending) load(r *codec.Reader) error {
 	p.queue = queue
 	p.waiting.Store(int64(len(queue)))
 	return nil
+}
+
+// trim takes out of the alerts that wait what is not to be named any more: they may be of another configuration.
+func (p *pending) trim(c detector.Contributors) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range p.queue {
+		if a, ok := p.queue[i].Alert.(alert.Anomaly); ok {
+			c.Trim(&a.Finding)
+			p.queue[i].Alert = a
+		}
+	}
 }
 
 // adopt appends what waited in another queue. A delivery of what is in this one may be under way: its oldest stay where

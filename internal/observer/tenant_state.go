@@ -120,6 +120,7 @@ func (l *tenantLoader) alerts(data []byte) error {
 			return err
 		}
 	}
+	l.fresh.pending.trim(l.fresh.config.Contributors.Detection())
 	return r.End()
 }
 

@@ -68,6 +68,7 @@ type Event struct {
 	Flows   int           `yaml:"flows"`
 	Bytes   bytesize.Size `yaml:"bytes"` // of all flows
 	Reply   bytesize.Size `yaml:"reply"`
+	FlowIDs string        `yaml:"flow_ids"` // begins the ids of the flows, their number ends them; none: they have none
 }
 
 // ReadInput reads an input file. Unknown keys are errors.
@@ -117,7 +118,11 @@ func (e *Event) play(all []flow.Record) []flow.Record {
 	n := max(1, e.Flows)
 	for i := range n {
 		at := e.At.Add(e.Lasts * time.Duration(i) / time.Duration(n))
-		all = append(all, e.record(at, float64(e.Bytes)/float64(n), float64(e.Reply)/float64(n)))
+		r := e.record(at, float64(e.Bytes)/float64(n), float64(e.Reply)/float64(n))
+		if e.FlowIDs != "" {
+			r.ID.Text = fmt.Sprint(e.FlowIDs, i+1)
+		}
+		all = append(all, r)
 	}
 	return all
 }

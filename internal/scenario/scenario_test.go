@@ -1,12 +1,14 @@
 package scenario
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,6 +47,9 @@ type expectation struct {
 	Score    int               `yaml:"score"`
 	// Is is what the schema takes the alert for: event.kind of ECS, type_name of OCSF.
 	Is string `yaml:"is,omitempty"`
+	// Contributors and what follows are told where the configuration says something of contributors.
+	Contributors map[string][]string `yaml:"contributors,omitempty"`
+	FlowIDs      []string            `yaml:"flow_ids,omitempty"`
 }
 
 func TestScenarios(t *testing.T) {
@@ -58,7 +63,13 @@ func TestScenarios(t *testing.T) {
 			require.NoError(t, err)
 			config, err := os.ReadFile(filepath.Join(dir, "config.yaml"))
 			require.NoError(t, err)
-			got := summaries(run(t, config, in.Format, in.Records()))
+			alerts := run(t, config, in.Format, in.Records())
+			got := summaries(alerts)
+			if bytes.Contains(config, []byte("contributors:")) {
+				for i := range got {
+					got[i].name(alerts[i])
+				}
+			}
 
 			path := filepath.Join(dir, "alerts.yaml")
 			if *update {
@@ -183,6 +194,27 @@ func summaries(alerts []plog.LogRecord) []expectation {
 			e.Score = int(v.Double())
 		}
 		all = append(all, e)
+	}
+	return all
+}
+
+// name adds whom and what an alert names beside the entity.
+func (e *expectation) name(lr plog.LogRecord) {
+	e.Contributors = map[string][]string{}
+	for key, v := range attributes(lr).All() {
+		field, ok := strings.CutPrefix(key, "exfil.contributors.")
+		switch field, values := strings.CutSuffix(field, ".values"); {
+		case ok && values:
+			e.Contributors[field] = texts(v)
+		case key == "exfil.flow_ids":
+			e.FlowIDs = texts(v)
+		}
+	}
+}
+
+func texts(list pcommon.Value) (all []string) {
+	for _, v := range list.Slice().All() {
+		all = append(all, v.Str())
 	}
 	return all
 }
