@@ -64,6 +64,8 @@ func written(value any) string {
 			names = append(names, in.Name)
 		}
 		return "[" + strings.Join(names, ", ") + "]"
+	case []string:
+		return "[" + strings.Join(value, ", ") + "]"
 	case bytesize.Size:
 		return value.String()
 	}
