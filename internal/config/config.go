@@ -40,6 +40,8 @@ type Config struct {
 	RuleFiles []string `mapstructure:"rule_files"`
 	// Exceptions are flows that are known to be harmless.
 	Exceptions []rule.ExceptionConfig `mapstructure:"exceptions"`
+	// Calendars are times at which flows are expected.
+	Calendars []rule.CalendarConfig `mapstructure:"calendars"`
 	// Contributors says who is kept and named beside the entity that alerts.
 	Contributors Contributors `mapstructure:"contributors"`
 	Alerts       Alerts       `mapstructure:"alerts"`

@@ -70,13 +70,15 @@ func (c *Config) checkRules(p *problems) (all []rule.Rule) {
 	return all
 }
 
-// checkExceptions compiles the exceptions as they will be, but for what they look up in files that are opened at start.
+// checkExceptions compiles the exceptions and calendars as they will be, but for what they look up in files that are opened at start.
 func (c *Config) checkExceptions(p *problems, rules []rule.Rule) {
 	options := rule.ExceptionOptions{Rules: rules}
 	if c.Geo.ASNDatabase != "" {
 		options.ASN = func(netip.Addr) (uint32, string, bool) { return 0, "", false }
 	}
 	_, err := rule.NewExceptions(c.Exceptions, options)
+	p.take(err)
+	_, err = rule.NewCalendars(c.Calendars, options)
 	p.take(err)
 }
 

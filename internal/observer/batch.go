@@ -152,11 +152,6 @@ func (o *Observer) resolve(b *Batch, r *flow.Record, log *condition.Record) {
 	if o.locator != nil {
 		f.Place = o.locator.Complete(f.Place, f.Destination)
 	}
-	if o.matcher.Len() > 0 {
-		b.matched = o.matcher.Match(f, log, b.matched[:0])
-		for _, exception := range b.matched {
-			b.excepted = append(b.excepted, excepting{flow: n, exception: int(exception)})
-		}
-	}
+	o.except(b, n, log)
 	b.runningTotals = b.runningTotals || f.Total != 0
 }

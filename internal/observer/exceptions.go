@@ -1,10 +1,12 @@
 package observer
 
 import (
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/otel-exfil/exfil/internal/condition"
 	"github.com/otel-exfil/exfil/internal/flow"
 	"github.com/otel-exfil/exfil/internal/rule"
 )
@@ -12,17 +14,52 @@ import (
 // reviewEvery is how often it is looked for exceptions that somebody should look at.
 const reviewEvery = time.Hour
 
-// excepting is a flow, by its index in part.flows, and an exception that it falls under.
-type excepting struct{ flow, exception int }
+// excepting is a flow, by its index in part.flows, and an exception or a calendar that it falls under.
+type excepting struct {
+	flow, exception int
+	calendar        bool // exception is one of the calendars
+}
 
-// equipExceptions compiles the exceptions, which may name any of all rules.
+// equipExceptions compiles the exceptions and the calendars, which may name any of all rules.
 func (s *shared) equipExceptions(all []rule.Rule) (err error) {
 	options := rule.ExceptionOptions{Rules: all, Now: s.now(), Logger: s.logger}
 	if s.config.Geo.ASNDatabase != "" {
 		options.ASN = s.asn
 	}
-	s.matcher, err = rule.NewExceptions(s.config.Exceptions, options)
+	if s.matcher, err = rule.NewExceptions(s.config.Exceptions, options); err != nil {
+		return err
+	}
+	s.calendar, err = rule.NewCalendars(s.config.Calendars, options)
 	return err
+}
+
+// openNetworkFiles reads the files of networks that exceptions and calendars name and, unless interval is 0, watches them until close.
+func (s *shared) openNetworkFiles(interval time.Duration) error {
+	const remedy = "give the path of a text file with one network a line that the collector may read"
+	if err := s.matcher.Open(interval); err != nil {
+		return fmt.Errorf("exceptions: %w; %s", err, remedy)
+	}
+	if err := s.calendar.Open(interval); err != nil {
+		s.matcher.Close()
+		return fmt.Errorf("calendars: %w; %s", err, remedy)
+	}
+	return nil
+}
+
+// except notes the exceptions and calendars that flow i of b falls under. It was read of a log record, nil if of a data point.
+func (s *shared) except(b *Batch, i int, log *condition.Record) {
+	if s.matcher.Len() > 0 {
+		b.matched = s.matcher.Match(&b.flows[i], log, b.matched[:0])
+		for _, exception := range b.matched {
+			b.excepted = append(b.excepted, excepting{flow: i, exception: int(exception)})
+		}
+	}
+	if s.calendar.Len() > 0 {
+		b.matched = s.calendar.Match(&b.flows[i], log, b.matched[:0])
+		for _, calendar := range b.matched {
+			b.excepted = append(b.excepted, excepting{flow: i, exception: int(calendar), calendar: true})
+		}
+	}
 }
 
 // exceptionsOf cuts those of flow i off the front.
@@ -34,29 +71,48 @@ func exceptionsOf(i int, excepted []excepting) (own, rest []excepting) {
 	return excepted[:n], excepted[n:]
 }
 
-// except notes what a flow is kept from by the exceptions that it falls under, and says whether that is everything.
+// except notes what a flow is kept from by the exceptions and calendars that it falls under, and says whether that is everything.
 func (t *tenant) except(own []excepting, f *flow.Flow, now time.Time) bool {
 	for _, e := range own {
-		t.exceptions.Admit(e.exception, f, now)
+		if e.calendar {
+			t.calendars.Admit(e.exception, f, now)
+		} else {
+			t.exceptions.Admit(e.exception, f, now)
+		}
 	}
 	return f.NoAlert&f.NoLearning&t.watched == t.watched
 }
 
-// reviewExceptions logs, now and then, the exceptions that are about to expire, have expired or match nothing.
+// reviewExceptions logs, now and then, the exceptions and calendars that are about to end, have ended or match nothing, and
+// works out which windows of calendars come.
 func (t *tenant) reviewExceptions(now time.Time) {
-	if t.exceptions.Len() == 0 {
+	if t.exceptions.Len()+t.calendars.Len() == 0 {
 		return
 	}
-	t.admission.Lock()
-	defer t.admission.Unlock()
-	if now.Before(t.reviewAt) {
+	exceptions, calendars, due := t.exceptionNews(now)
+	if !due {
 		return
 	}
-	t.reviewAt = now.Add(reviewEvery)
-	for _, news := range t.exceptions.Review(now) {
+	t.calendar.Extend(now)
+	for _, news := range exceptions {
 		t.logger.Warn(advice(news.Status), zap.String("exception", news.Name), zap.String("owner", news.Owner),
 			zap.String("reason", news.Reason), zap.String("expires", news.Expires), zap.Time("since", news.Since))
 	}
+	for _, news := range calendars {
+		t.logger.Warn(calendarAdvice(news.Status), zap.String("calendar", news.Name), zap.String("owner", news.Owner),
+			zap.String("reason", news.Reason), zap.Int64("flows", news.Flows), zap.Time("since", news.Since))
+	}
+}
+
+// exceptionNews reviews the exceptions and calendars if that is due.
+func (t *tenant) exceptionNews(now time.Time) (exceptions, calendars []rule.ExceptionReport, due bool) {
+	t.admission.Lock()
+	defer t.admission.Unlock()
+	if now.Before(t.reviewAt) {
+		return nil, nil, false
+	}
+	t.reviewAt = now.Add(reviewEvery)
+	return t.exceptions.Review(now), t.calendars.Review(now), true
 }
 
 func advice(status rule.ExceptionStatus) string {
@@ -69,6 +125,13 @@ func advice(status rule.ExceptionStatus) string {
 	return "An exception has matched nothing for 30 days; correct it or remove it"
 }
 
+func calendarAdvice(status rule.ExceptionStatus) string {
+	if status == rule.CalendarEnded {
+		return "A calendar has ended, and no window of it will come; renew it or remove it"
+	}
+	return "A calendar has matched nothing for 30 days and three of its windows; correct it or remove it"
+}
+
 // Exceptions tells how the exceptions stand and what fell under them, in the order of the configuration.
 func (o *Observer) Exceptions() []rule.ExceptionReport {
 	o.cut.RLock()
@@ -76,4 +139,13 @@ func (o *Observer) Exceptions() []rule.ExceptionReport {
 	o.tenant.admission.Lock()
 	defer o.tenant.admission.Unlock()
 	return o.tenant.exceptions.Reports(o.now())
+}
+
+// Calendars tells the same of the calendars.
+func (o *Observer) Calendars() []rule.ExceptionReport {
+	o.cut.RLock()
+	defer o.cut.RUnlock()
+	o.tenant.admission.Lock()
+	defer o.tenant.admission.Unlock()
+	return o.tenant.calendars.Reports(o.now())
 }

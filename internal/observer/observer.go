@@ -163,6 +163,6 @@ func (o *Observer) Stats() Stats {
 		Dropped:       o.tenant.pending.dropped.Load(),
 		LostWindows:   o.tenant.readings.lost.Load(),
 
-		NetworkFileFailures: o.matcher.ReadFailures(),
+		NetworkFileFailures: o.matcher.ReadFailures() + o.calendar.ReadFailures(),
 	}
 }

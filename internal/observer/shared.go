@@ -1,7 +1,6 @@
 package observer
 
 import (
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -29,7 +28,8 @@ type shared struct {
 	locator *geo.Locator // set by Start
 
 	// matcher finds the exceptions that flows fall under. What they spend is each tenant's own.
-	matcher *rule.Exceptions
+	matcher  *rule.Exceptions
+	calendar *rule.Exceptions // the same of calendars
 
 	top      int  // entities of a rule and window whose gauges are wanted; 0: none
 	discards bool // alerts are not queued: there is nowhere to deliver them to
@@ -91,8 +91,8 @@ func (s *shared) open() error {
 	if err != nil {
 		return err
 	}
-	if err := s.matcher.Open(s.places.ReloadInterval); err != nil {
-		return fmt.Errorf("exceptions: %w; give the path of a text file with one network a line that the collector may read", err)
+	if err := s.openNetworkFiles(s.places.ReloadInterval); err != nil {
+		return err
 	}
 	s.locator = locator
 	locator.Start()
@@ -101,6 +101,7 @@ func (s *shared) open() error {
 
 func (s *shared) close() error {
 	s.matcher.Close()
+	s.calendar.Close()
 	if s.locator == nil {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 // it has counted for telemetry is of one process, and begins at nothing.
 const (
 	alertsShard     = "alerts"
+	calendarsShard  = "calendars"
 	exceptionsShard = "exceptions"
 	identityShard   = "identity"
 	streamsPrefix   = "streams/"

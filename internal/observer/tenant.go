@@ -22,8 +22,9 @@ type tenant struct {
 	pending  pending
 	readings readings
 
-	admission  sync.Mutex       // guards what exceptions count, totals and streams
+	admission  sync.Mutex       // guards what exceptions and calendars count, totals and streams
 	exceptions *rule.Exceptions // as the matcher's, with accounts of its own
+	calendars  *rule.Exceptions // the same of calendars
 	reviewAt   time.Time        // when exceptions are to be looked at next
 	totals     *totals
 	streams    *stream.Streams
@@ -39,7 +40,7 @@ func newTenant(s *shared) (*tenant, error) {
 	if t.detector, err = detector.New(Detection(s.config, s.rules)); err != nil {
 		return nil, fmt.Errorf("detector: %w", err)
 	}
-	t.exceptions = s.matcher.Fork(s.now())
+	t.exceptions, t.calendars = s.matcher.Fork(s.now()), s.calendar.Fork(s.now())
 	t.totals = newTotals(maxSeries)
 	t.streams = stream.New(streamOptions(s.config, s.now()))
 	t.health = health{lasts: s.config.WarmUp}

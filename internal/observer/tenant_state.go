@@ -32,6 +32,9 @@ func (t *tenant) snapshot() *tenantSnapshot {
 	t.admission.Lock()
 	defer t.admission.Unlock()
 	n.streams, n.totals = t.streams.Snapshot(), t.totals.snapshot()
+	if t.calendars.Len() > 0 {
+		n.papers = append(n.papers, paper{calendarsShard, t.calendars.Note()})
+	}
 	if t.exceptions.Len() > 0 {
 		n.papers = append(n.papers, paper{exceptionsShard, t.exceptions.Note()})
 	}
@@ -79,7 +82,8 @@ type tenantLoader struct {
 	detector *detector.Loader
 	streams  *stream.Loader
 	totals   *totalsLoader
-	excepted []rule.ExceptionMemory
+	excepted []rule.ExceptionMemory // of exceptions
+	expected []rule.ExceptionMemory // of calendars
 }
 
 func (s *shared) loader() (*tenantLoader, error) {
@@ -101,8 +105,10 @@ func (l *tenantLoader) visit(name string, data []byte, identified bool) error {
 	switch {
 	case name == alertsShard:
 		return l.alerts(data)
+	case name == calendarsShard:
+		return readMemories(data, &l.expected)
 	case name == exceptionsShard:
-		return l.exceptions(data)
+		return readMemories(data, &l.excepted)
 	case l.detector.Owns(name):
 		return l.detector.Visit(name, data)
 	case strings.HasPrefix(name, streamsPrefix) && identified:
@@ -124,13 +130,14 @@ func (l *tenantLoader) alerts(data []byte) error {
 	return r.End()
 }
 
-func (l *tenantLoader) exceptions(data []byte) error {
+// readMemories reads what is kept of exceptions, or of calendars.
+func readMemories(data []byte, into *[]rule.ExceptionMemory) error {
 	r := codec.NewReader(data)
 	memories, err := rule.ReadExceptionMemories(r)
 	if err != nil {
 		return err
 	}
-	l.excepted = memories
+	*into = memories
 	return r.End()
 }
 
@@ -150,6 +157,7 @@ func (t *tenant) take(l *tenantLoader, identified bool) {
 	t.judge = fresh.judge
 	t.pending.adopt(&fresh.pending)
 	t.exceptions.Remember(l.excepted)
+	t.calendars.Remember(l.expected)
 	if identified {
 		t.takeStreams(l)
 	}

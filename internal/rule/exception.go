@@ -36,9 +36,10 @@ type ExceptionOptions struct {
 	Logger *zap.Logger // is told of files that have changed; nil: nobody is
 }
 
-// Exceptions decides which flows are known and expected, and what they are therefore kept from. Its methods are safe for
-// concurrent use but for those that say otherwise. The zero value excepts nothing.
+// Exceptions decides which flows are known and expected, and what they are therefore kept from: exceptions, or calendars.
+// Its methods are safe for concurrent use but for those that say otherwise. The zero value excepts nothing.
 type Exceptions struct {
+	key    string // of the configuration: exceptions or calendars
 	list   []exception
 	files  []*networkFile // each once
 	asn    ASNLookup
@@ -50,10 +51,16 @@ type Exceptions struct {
 	reading  sync.Mutex // held by reload
 	failures atomic.Int64
 	loop     loop
+
+	agenda    *atomic.Pointer[agenda] // of calendars; nil: all of the list hold at all times
+	always    []int32                 // the indexes of the list
+	extending sync.Mutex              // held by Extend
 }
 
 type exception struct {
 	name, owner, reason string
+
+	schedule *schedule // nil: it holds at all times
 
 	networks   *bart.Lite     // nil: none are named
 	files      []*networkFile // that name more
@@ -89,7 +96,7 @@ func (e *Exceptions) Name(i int) string { return e.list[i].name }
 
 // Match appends to out the indexes of the exceptions that f falls under: for each rule the first that holds for it, in the
 // order of the configuration. Record is the log record that f is of, nil if it is of none. Whether an
-// exception has expired is decided by the flow's event time, so that a replay decides as
+// exception has expired, or a calendar holds, is decided by the flow's event time, so that a replay decides as
 // the stream did. A flow without a host name is matched by its source address instead.
 // Match allocates nothing, but what OTTL conditions do.
 func (e *Exceptions) Match(f *flow.Flow, record *condition.Record, out []int32) []int32 {
@@ -98,16 +105,24 @@ func (e *Exceptions) Match(f *flow.Flow, record *condition.Record, out []int32) 
 	}
 	subject := subject{flow: f, record: record}
 	open, rules := flow.AllRules, *e.numbered.Load()
-	for i := range e.list {
+	for _, i := range e.holding(f.Time) {
 		if rules[i]&open == 0 || !e.list[i].matches(&subject, e.asn) {
 			continue
 		}
-		out = append(out, int32(i))
+		out = append(out, i)
 		if open &^= rules[i]; open == 0 {
 			break
 		}
 	}
 	return out
+}
+
+// holding returns those that hold at an instant, expired ones among them.
+func (e *Exceptions) holding(instant int64) []int32 {
+	if e.agenda != nil {
+		return e.agenda.Load().at(instant)
+	}
+	return e.always
 }
 
 // subject is a flow that is matched, and what was looked up of it.

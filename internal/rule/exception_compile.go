@@ -34,23 +34,30 @@ func NewExceptions(configs []ExceptionConfig, o ExceptionOptions) (*Exceptions, 
 		p.add("exceptions", "%d are too many; at most %d, but one may name any number of networks", len(configs), MaxExceptions)
 		return nil, p.err()
 	}
+	return assemble("exceptions", configs, o, (*Exceptions).compileException)
+}
+
+// assemble compiles the entries below a key of the configuration.
+func assemble[C any](key string, configs []C, o ExceptionOptions, compile func(*Exceptions, *C, ExceptionOptions, *problems) exception) (*Exceptions, error) {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	e := &Exceptions{list: make([]exception, 0, len(configs)), asn: o.ASN, logger: o.Logger, numbered: new(atomic.Pointer[[]flow.RuleSet])}
+	e := &Exceptions{
+		key: key, list: make([]exception, 0, len(configs)), asn: o.ASN, logger: o.Logger, numbered: new(atomic.Pointer[[]flow.RuleSet]),
+	}
 	numbers := make([]flow.RuleSet, len(configs))
-	named := make(map[string]int, len(configs))
+	named := make(map[string]string, len(configs))
 	var errs []error
 	for i := range configs {
-		p := &problems{path: fmt.Sprintf("exceptions[%d]", i)}
-		name := configs[i].Name
-		checkName(p, name, named)
-		named[name] = i
-		x := e.compile(&configs[i], o, p)
+		path := fmt.Sprintf("%s[%d]", key, i)
+		naming, p := &problems{path: path}, &problems{path: path}
+		x := compile(e, &configs[i], o, p)
+		checkName(naming, x.name, named)
+		named[x.name] = path
 		numbers[i] = x.number(o.Rules, p)
 		x.counts.since = o.Now
-		e.list = append(e.list, x)
-		errs = append(errs, p.err())
+		e.list, e.always = append(e.list, x), append(e.always, int32(i))
+		errs = append(errs, naming.err(), p.err())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -59,13 +66,13 @@ func NewExceptions(configs []ExceptionConfig, o ExceptionOptions) (*Exceptions, 
 	return e, nil
 }
 
-// Renumber makes the exceptions hold for the rules that there are from now on, as ExceptionOptions has them. Flows that are matched
+// Renumber makes the exceptions, or calendars, hold for the rules that there are from now on, as ExceptionOptions has them. Flows that are matched
 // meanwhile may be matched by the rules before. After an error, as of NewExceptions, all is as it was.
 func (e *Exceptions) Renumber(rules []Rule) error {
 	numbers := make([]flow.RuleSet, len(e.list))
 	var errs []error
 	for i := range e.list {
-		p := &problems{path: fmt.Sprintf("exceptions[%d]", i)}
+		p := &problems{path: fmt.Sprintf("%s[%d]", e.key, i)}
 		numbers[i] = e.list[i].number(rules, p)
 		errs = append(errs, p.err())
 	}
@@ -78,11 +85,12 @@ func (e *Exceptions) Renumber(rules []Rule) error {
 	return nil
 }
 
-func checkName(p *problems, name string, named map[string]int) {
+// checkName holds a name against those before, each with its path.
+func checkName(p *problems, name string, named map[string]string) {
 	if name == "" {
-		p.add("name", "it is missing; a name tells counts and logs which exception is meant")
+		p.add("name", "it is missing; a name tells counts and logs what is meant")
 	} else if first, ok := named[name]; ok {
-		p.add("name", "%q is also the name of exceptions[%d]; names must differ", name, first)
+		p.add("name", "%q is also the name of %s; names must differ", name, first)
 	}
 	checkText(p, "name", name, maxExceptionName)
 }
@@ -97,8 +105,18 @@ func checkText(p *problems, key, text string, most int) {
 	}
 }
 
+func (e *Exceptions) compileException(c *ExceptionConfig, o ExceptionOptions, p *problems) exception {
+	if c.Match.namesNothing() {
+		p.add("match", "it names nothing and would except all traffic; name networks, ports, hosts or another part")
+	}
+	x := e.compile(c, o, p)
+	x.ends = c.Expires.end()
+	return x
+}
+
+// compile compiles what exceptions and calendars have in common.
 func (e *Exceptions) compile(c *ExceptionConfig, o ExceptionOptions, p *problems) exception {
-	x := exception{name: c.Name, owner: c.Owner, reason: c.Reason, rules: c.Rules, ends: c.Expires.end(), ceiling: unlimited}
+	x := exception{name: c.Name, owner: c.Owner, reason: c.Reason, rules: c.Rules, ceiling: unlimited}
 	checkText(p, "owner", c.Owner, maxOwner)
 	checkText(p, "reason", c.Reason, maxReason)
 	x.takeActions(c.Action, p)
@@ -109,9 +127,6 @@ func (e *Exceptions) compile(c *ExceptionConfig, o ExceptionOptions, p *problems
 		}
 	}
 	m := &c.Match
-	if m.namesNothing() {
-		p.add("match", "it names nothing and would except all traffic; name networks, ports, hosts or another part")
-	}
 	x.takeNetworks(m, p)
 	x.files = e.openLater(m.NetworkFiles, p)
 	x.takeASNs(m.ASNs, o.ASN, p)
@@ -136,7 +151,7 @@ func (x *exception) takeActions(actions []string, p *problems) {
 	}
 	x.alert, x.learns = true, true
 	if len(actions) == 0 {
-		p.add("action", "it names nothing, so that the exception would do nothing; write %s or %s, or leave it out for both", SkipAlert, SkipLearning)
+		p.add("action", "it names nothing, so that nothing would be done; write %s or %s, or leave it out for both", SkipAlert, SkipLearning)
 	}
 	for i, action := range actions {
 		switch action {
@@ -157,7 +172,7 @@ func (x *exception) number(rules []Rule, p *problems) (set flow.RuleSet) {
 		return flow.AllRules
 	}
 	if len(x.rules) == 0 {
-		p.add("rules", "it names none, so that the exception would do nothing; leave it out for all rules")
+		p.add("rules", "it names none, so that nothing would be done; leave it out for all rules")
 	}
 	if rules == nil {
 		return 0
@@ -179,7 +194,7 @@ func (x *exception) number(rules []Rule, p *problems) (set flow.RuleSet) {
 			}
 		}
 		if number >= flow.TellableRules {
-			p.add(key, "%q is not among the first %d enabled rules by id, and exceptions cannot tell more apart; leave rules out, or disable some",
+			p.add(key, "%q is not among the first %d enabled rules by id, and no more are told apart; leave rules out, or disable some",
 				id, flow.TellableRules)
 		}
 		set |= flow.RuleNumber(number)

@@ -24,9 +24,18 @@ const (
 	ExceptionIdle     ExceptionStatus = "idle"     // it has matched nothing for IdleAfter
 )
 
-// ExceptionStatuses lists them all.
+// ExceptionStatuses lists those of exceptions.
 func ExceptionStatuses() []ExceptionStatus {
 	return []ExceptionStatus{ExceptionActive, ExceptionExpiring, ExceptionExpired, ExceptionIdle}
+}
+
+// needsSomebody says whether somebody should look at what stands so.
+func (s ExceptionStatus) needsSomebody() bool {
+	switch s {
+	case ExceptionExpiring, ExceptionExpired, ExceptionIdle, CalendarEnded:
+		return true
+	}
+	return false
 }
 
 // exceptionCounts are what came of an exception.
@@ -62,9 +71,13 @@ type ExceptionReport struct {
 	Flows, Bytes        int64     // excepted
 	AboveFlows          int64     // that fell under it above max_bytes
 	AboveBytes          int64
+	ConditionFailures   int64 // times that one of its conditions could not be evaluated
 }
 
 func (x *exception) status(now time.Time) ExceptionStatus {
+	if x.schedule != nil {
+		return x.calendarStatus(now)
+	}
 	switch {
 	case x.ends != 0 && now.UnixNano() >= x.ends:
 		return ExceptionExpired
@@ -84,6 +97,9 @@ func (x *exception) report(now time.Time) ExceptionReport {
 	if x.ends != 0 {
 		r.Expires = time.Unix(0, x.ends-1).UTC().Format(time.DateOnly)
 	}
+	if x.conditions != nil {
+		r.ConditionFailures = x.conditions.Failures()
+	}
 	return r
 }
 
@@ -96,13 +112,12 @@ func (e *Exceptions) Reports(now time.Time) []ExceptionReport {
 	return reports
 }
 
-// Review returns the exceptions that somebody should look at, each once when it comes to that. It must not be called
-// while Admit is.
+// Review returns those that somebody should look at, each once when it comes to that. It must not be called while Admit is.
 func (e *Exceptions) Review(now time.Time) (news []ExceptionReport) {
 	for i := range e.list {
 		x := &e.list[i]
 		status := x.status(now)
-		if status != x.counts.told && status != ExceptionActive {
+		if status != x.counts.told && status.needsSomebody() {
 			news = append(news, x.report(now))
 		}
 		x.counts.told = status
