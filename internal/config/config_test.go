@@ -147,6 +147,15 @@ func TestEveryKeyIsTaken(t *testing.T) {
 	assert.Equal(t, "2027-06-30", cfg.Exceptions[0].Expires.String(), "a date without quotes is a timestamp to YAML")
 	assert.Equal(t, "2027-07-31", cfg.Exceptions[1].Expires.String())
 	assert.EqualValues(t, 500<<30, *cfg.Exceptions[0].MaxBytes)
+
+	require.Len(t, cfg.Calendars, 2)
+	assert.Equal(t, "Europe/Berlin", cfg.Calendars[0].TimeZone)
+	assert.EqualValues(t, 2<<40, *cfg.Calendars[0].MaxBytes)
+	again, once := cfg.Calendars[0].When[0], cfg.Calendars[0].When[1]
+	assert.Equal(t, "FREQ=MONTHLY;BYDAY=-1FR", again.RRule)
+	assert.Equal(t, "2027-01-29T22:00:00", again.Start.String(), "a time without quotes is a timestamp to YAML")
+	assert.Equal(t, 8*time.Hour, again.Duration)
+	assert.Equal(t, "2027-03-26T22:00:00 2027-03-29T00:00:00 America/New_York", once.Start.String()+" "+once.End.String()+" "+once.TimeZone)
 }
 
 func TestContributorsAreWhatIsUsualOrWhatIsListed(t *testing.T) {

@@ -163,14 +163,11 @@ func TestExceptionsAreReviewedAsTimePasses(t *testing.T) {
 	}, warned)
 }
 
-// Given a ceiling that is spent, then a restart does not renew it.
-func TestARestartRenewsNoCeiling(t *testing.T) {
-	ceiling := bytesize.Size(900_000_000)
-	known := rule.ExceptionConfig{Match: rule.ExceptionMatchConfig{Ports: []any{873}}, MaxBytes: &ceiling}
-	before, after := benchWith(t, known), benchWith(t, known)
-	before.deliver(outbound(before.now, 873, 800_000_000))
-	l, err := after.Loader()
-	require.NoError(t, err)
+// loads makes an observer know what another does, as after a restart.
+func (b *bench) loads(before *bench) *Loader {
+	b.t.Helper()
+	l, err := b.Loader()
+	require.NoError(b.t, err)
 	snapshot := before.Snapshot()
 	for {
 		var w codec.Writer
@@ -178,10 +175,20 @@ func TestARestartRenewsNoCeiling(t *testing.T) {
 		if !ok {
 			break
 		}
-		require.NoError(t, l.Visit(name, w.Data))
+		require.NoError(b.t, l.Visit(name, w.Data))
 	}
 	snapshot.Release(true)
 	l.Finish(true)
+	return l
+}
+
+// Given a ceiling that is spent, then a restart does not renew it.
+func TestARestartRenewsNoCeiling(t *testing.T) {
+	ceiling := bytesize.Size(900_000_000)
+	known := rule.ExceptionConfig{Match: rule.ExceptionMatchConfig{Ports: []any{873}}, MaxBytes: &ceiling}
+	before, after := benchWith(t, known), benchWith(t, known)
+	before.deliver(outbound(before.now, 873, 800_000_000))
+	l := after.loads(before)
 	after.deliver(outbound(after.now, 873, 800_000_000))
 	assert.Zero(t, after.Stats().Flows[Excepted])
 	assert.EqualValues(t, 1, after.Exceptions()[0].AboveFlows)

@@ -113,7 +113,7 @@ func (s *schedule) take(c *WhenConfig, zone *time.Location, own, all *problems) 
 
 func (s *schedule) takeOnce(c *WhenConfig, zone *time.Location, p *problems) {
 	if c.Duration != 0 {
-		p.add("duration", "%v is of use with rrule only; write end", c.Duration)
+		p.add("duration", "%s is of use with rrule only; write end", FormatSpan(c.Duration))
 		return
 	}
 	if c.End.IsZero() {
@@ -139,7 +139,8 @@ func (s *schedule) takeAgain(c *WhenConfig, zone *time.Location, p *problems) {
 	case c.Duration == 0:
 		p.add("duration", "it is missing; write how long each window lasts, such as 6h")
 	case c.Duration < 0 || c.Duration > longestAgain:
-		p.add("duration", "%v is out of range; above 0s and at most %dh, which is %d days", c.Duration, longestAgain/time.Hour, longestAgain/day)
+		p.add("duration", "%s is out of range; above 0s and at most %s, which is %d days",
+			FormatSpan(c.Duration), FormatSpan(longestAgain), longestAgain/day)
 	}
 	r, err := newRecurrence(c.RRule, c.Start, zone)
 	switch {

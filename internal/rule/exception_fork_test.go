@@ -27,6 +27,17 @@ func TestAForkHasAccountsOfItsOwn(t *testing.T) {
 	assert.EqualValues(t, 9000, fork.Reports(noon)[1].Bytes)
 }
 
+// The windows of calendars are worked out once, for all forks.
+func TestAForkSeesTheWindowsOfCalendars(t *testing.T) {
+	first := oneCalendar(t, "rrule: FREQ=DAILY, start: 2027-01-01T22:00, duration: 1h")
+	fork := first.Fork(noon)
+	far := at(t, "2031-06-30T22:30:00Z")
+	assert.False(t, holdsAt(fork, far))
+	first.Extend(far)
+	assert.True(t, holdsAt(fork, far))
+	assert.Equal(t, CalendarOpen, fork.Reports(at(t, "2027-07-01T22:30:00Z"))[0].Status)
+}
+
 // A file that changes is read once, for all forks.
 func TestAForkSeesTheFilesOfNetworks(t *testing.T) {
 	l := listedIn(t, "192.0.2.0/24\n")

@@ -28,7 +28,7 @@ type recurrence struct {
 	aDay  int // how often it begins on one day at most
 }
 
-// walk calls each with the occurrences, in their order, until it returns false.
+// walk calls each with the occurrences, in the order of their local times, until it returns false.
 func (r *recurrence) walk(each func(span) bool) {
 	next := r.rule.Iterator()
 	for {
@@ -89,10 +89,13 @@ func ruleParts(text string) (map[string]string, error) {
 	if len(text) > maxRRule {
 		return nil, fmt.Errorf("it is %d characters long; at most %d", len(text), maxRRule)
 	}
-	upper := strings.TrimPrefix(strings.ToUpper(strings.TrimSpace(text)), "RRULE:")
+	text = strings.TrimSpace(text)
+	if name := "RRULE:"; len(text) > len(name) && strings.EqualFold(text[:len(name)], name) {
+		text = text[len(name):]
+	}
 	parts := make(map[string]string)
-	for part := range strings.SplitSeq(upper, ";") {
-		key, value, _ := strings.Cut(part, "=")
+	for part := range strings.SplitSeq(text, ";") {
+		key, value, _ := strings.Cut(strings.ToUpper(part), "=")
 		_, twice := parts[key]
 		switch {
 		case key == "DTSTART":
