@@ -35,7 +35,7 @@ func (o *Observer) FollowRules(all []rule.Rule) error {
 	if err != nil {
 		return err
 	}
-	if err := o.matcher.Renumber(all); err != nil {
+	if err := rule.Renumber(all, o.matcher, o.calendar); err != nil {
 		return err
 	}
 	o.inForce = next

@@ -66,21 +66,26 @@ func assemble[C any](key string, configs []C, o ExceptionOptions, compile func(*
 	return e, nil
 }
 
-// Renumber makes the exceptions, or calendars, hold for the rules that there are from now on, as ExceptionOptions has them. Flows that are matched
-// meanwhile may be matched by the rules before. After an error, as of NewExceptions, all is as it was.
-func (e *Exceptions) Renumber(rules []Rule) error {
-	numbers := make([]flow.RuleSet, len(e.list))
+// Renumber makes exceptions and calendars hold for the rules that there are from now on, as ExceptionOptions has them. Flows that are
+// matched meanwhile may be matched by the rules before. After an error, as of NewExceptions, all is as it was.
+func Renumber(rules []Rule, sets ...*Exceptions) error {
+	all := make([][]flow.RuleSet, len(sets))
 	var errs []error
-	for i := range e.list {
-		p := &problems{path: fmt.Sprintf("%s[%d]", e.key, i)}
-		numbers[i] = e.list[i].number(rules, p)
-		errs = append(errs, p.err())
+	for s, e := range sets {
+		all[s] = make([]flow.RuleSet, len(e.list))
+		for i := range e.list {
+			p := &problems{path: fmt.Sprintf("%s[%d]", e.key, i)}
+			all[s][i] = e.list[i].number(rules, p)
+			errs = append(errs, p.err())
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	if e.numbered != nil {
-		e.numbered.Store(&numbers)
+	for s, e := range sets {
+		if e.numbered != nil {
+			e.numbered.Store(&all[s])
+		}
 	}
 	return nil
 }

@@ -38,6 +38,24 @@ func TestAForkSeesTheWindowsOfCalendars(t *testing.T) {
 	assert.Equal(t, CalendarOpen, fork.Reports(at(t, "2027-07-01T22:30:00Z"))[0].Status)
 }
 
+// Given an exception and a calendar for different rules, when the calendar's is gone, then both hold as they did.
+func TestExceptionsAndCalendarsFollowTheRulesTogether(t *testing.T) {
+	exceptions := compiled(t, "exceptions: [{name: a, match: {ports: [443]}, rules: [by_port]}]")
+	planned := calendars(t, "calendars: [{name: a, rules: [by_region], when: [{start: 2027-06-30, end: 2027-07-01}]}]")
+	excepted := func() flow.RuleSet {
+		f := backupFlow(nil)
+		require.True(t, exceptions.Admit(first(exceptions, f), f, noon))
+		require.True(t, planned.Admit(first(planned, f), f, noon))
+		return f.NoAlert
+	}
+	port, region := Rule{ID: "by_port", Enabled: true}, Rule{ID: "by_region", Enabled: true}
+	assert.Equal(t, flow.RuleNumber(0)|flow.RuleNumber(1), excepted())
+	require.ErrorContains(t, Renumber([]Rule{{ID: "a", Enabled: true}, port}, exceptions, planned), `calendars[0].rules[0]: no such rule "by_region"`)
+	assert.Equal(t, flow.RuleNumber(0)|flow.RuleNumber(1), excepted())
+	require.NoError(t, Renumber([]Rule{{ID: "a", Enabled: true}, {ID: "b", Enabled: true}, port, region}, exceptions, planned))
+	assert.Equal(t, flow.RuleNumber(2)|flow.RuleNumber(3), excepted())
+}
+
 // A file that changes is read once, for all forks.
 func TestAForkSeesTheFilesOfNetworks(t *testing.T) {
 	l := listedIn(t, "192.0.2.0/24\n")
@@ -67,9 +85,9 @@ func TestExceptionsHoldForTheSameRulesWhenOthersCome(t *testing.T) {
 		return f.NoAlert
 	}
 	assert.Equal(t, flow.RuleNumber(0), excepted())
-	require.NoError(t, e.Renumber(append([]Rule{{ID: "a", Enabled: true}}, rules...)))
+	require.NoError(t, Renumber(append([]Rule{{ID: "a", Enabled: true}}, rules...), e))
 	assert.Equal(t, flow.RuleNumber(1), excepted())
-	require.ErrorContains(t, e.Renumber(rules[1:]), `exceptions[0].rules[0]: no such rule "m"; there are z`)
+	require.ErrorContains(t, Renumber(rules[1:], e), `exceptions[0].rules[0]: no such rule "m"; there are z`)
 	assert.Equal(t, flow.RuleNumber(1), excepted())
-	require.NoError(t, new(Exceptions).Renumber(rules))
+	require.NoError(t, Renumber(rules, new(Exceptions)))
 }
