@@ -171,10 +171,14 @@ calendars:
     time_zone: Asia/Tokyo
     when:
       - {start: 2027-07-02T09:00, end: 2027-07-02T12:00}
+      - {start: 2027-07-02T09:30, end: 2027-07-02T09:40}
       - {start: 2027-07-02T01:00, end: 2027-07-02T05:00, time_zone: UTC}
       - {rrule: FREQ=DAILY;COUNT=2, start: 2027-07-02T14:00, duration: 40h}
 `)
 	assertWindow(t, e, "2027-07-02T00:00:00Z", "2027-07-04T21:00:00Z")
+	for instant := at(t, "2027-07-02T00:00:00Z"); instant.Before(at(t, "2027-07-04T21:00:00Z")); instant = instant.Add(5 * time.Minute) {
+		assert.True(t, holdsAt(e, instant), "%v", instant)
+	}
 }
 
 func TestACalendarMatchesAllOrWhatItNames(t *testing.T) {
@@ -337,6 +341,24 @@ calendars:
 
 func TestExceptionsAndCalendarsAreExtendedAlike(t *testing.T) {
 	compiled(t, backup).Extend(noon) // has no schedule, and needs none
+}
+
+func TestWindowsThatHavePassedAreWholeOnes(t *testing.T) {
+	e := oneCalendar(t, "rrule: FREQ=DAILY, start: 2027-06-01T22:00, duration: 2h")
+	table := e.list[0].schedule.table.Load()
+	for _, c := range []struct {
+		from, until string
+		want        int
+	}{
+		{"2027-06-01T22:00:00Z", "2027-06-04T00:00:00Z", 3},
+		{"2027-06-01T22:00:00Z", "2027-06-03T23:59:59Z", 2}, // the third is open
+		{"2027-06-01T22:00:01Z", "2027-06-04T00:00:00Z", 2}, // the first had begun
+		{"2026-01-01T00:00:00Z", "2027-06-01T00:00:00Z", 0},
+		{"2027-06-05T00:00:00Z", "2027-06-05T23:00:00Z", 0},
+		{"2027-06-05T00:00:00Z", "2027-06-01T00:00:00Z", 0},
+	} {
+		assert.Equal(t, c.want, table.passed(at(t, c.from).UnixNano(), at(t, c.until).UnixNano()), "%s to %s", c.from, c.until)
+	}
 }
 
 // Given calendars whose windows begin and end at all hours, then at each moment those hold that hold by themselves.
