@@ -6,31 +6,30 @@ import (
 	"github.com/otel-exfil/exfil/internal/codec"
 )
 
-// A Snapshot is all that a detector knows at one moment, in shards of up to about a megabyte. It is
-// taken at once, and written shard by shard while the detector goes on: whatever is about to change
-// and has not been written yet is put aside first. Before a window closes, which changes everything, the
-// rest is written in one go.
+// A Snapshot is all that a detector knows at one moment, in shards of up to about a megabyte, which a Loader visits
+// in the order of their names. It is taken at once, and written shard by shard while the detector goes on: whatever is
+// about to change and has not been written yet is put aside first. Before a window closes, which changes everything,
+// the rest is written in one go.
 //
 // One snapshot of a detector exists at a time, from Detector.Snapshot to Release.
 type Snapshot struct {
 	d       *Detector
-	written []Shard // waiting to be handed out
+	written []writtenShard // waiting to be handed out
 	left    []stretch
 }
 
-// Shard is a part of a snapshot. A Loader visits shards in the order of their names.
-type Shard struct {
-	Name string
-	// Data is the shard's content; nil: it is the same as in the snapshot before.
-	Data []byte
+// writtenShard is a part of a snapshot.
+type writtenShard struct {
+	name string
+	data []byte // nil: it is the same as in the snapshot before
 }
 
 const (
 	// entityPage is how many entities a shard holds: some 75 bytes each, names included, and 256 with a
 	// season table.
 	entityPage = 4096
-	// sumPage is how many sums a shard holds at most, some 180 kB: the path waits while one is written, 0.3 ms. Fewer where contributors, which take up
-	// to 5 kB a sum, would make it large.
+	// sumPage is how many sums a shard holds at most, some 180 kB: the path waits while one is written, 0.3 ms.
+	// Fewer where contributors, which take up to 5 kB a sum, would make it large.
 	sumPage     = 2048
 	tallyBudget = 128 // sums with contributors in a shard
 )
@@ -91,6 +90,16 @@ func (f *frozen[T]) take(at uint32, now T) T {
 	return now
 }
 
+// page takes the next places to write, no more than most; false: all are written.
+func (f *frozen[T]) page(most uint32) (from, to uint32, ok bool) {
+	if f.done >= f.n {
+		return 0, 0, false
+	}
+	from = f.done
+	f.done = min(f.n, from+most)
+	return from, f.done, true
+}
+
 // keep puts a sum aside that is about to change.
 func (w *window) keep(at uint32) {
 	if !w.frozen.keeps(at) {
@@ -120,7 +129,7 @@ func (d *Detector) Snapshot() *Snapshot {
 	d.snapshot = n
 	var w codec.Writer
 	d.save(&w)
-	n.written = append(n.written, Shard{detectorShard, w.Data})
+	n.written = append(n.written, writtenShard{detectorShard, w.Data})
 	number := 0
 	for _, l := range d.lanes {
 		for _, s := range l.spaces {
@@ -138,7 +147,7 @@ func (d *Detector) Snapshot() *Snapshot {
 func (n *Snapshot) freeze(l *lane, s *space, number int) {
 	var w codec.Writer
 	s.save(&w)
-	n.written = append(n.written, Shard{spaceShard(number), w.Data})
+	n.written = append(n.written, writtenShard{spaceShard(number), w.Data})
 	s.frozen = &frozen[entity]{n: uint32(len(s.entities))}
 	n.left = append(n.left, stretch{prefix: entitiesPrefix, number: number, lane: l, space: s, dirty: slices.Clone(s.dirty)})
 	clear(s.dirty)
@@ -159,8 +168,8 @@ func (n *Snapshot) Next(w *codec.Writer) (name string, unchanged, ok bool) {
 	if len(n.written) > 0 {
 		s := n.written[0]
 		n.written = n.written[1:]
-		w.Data = append(w.Data, s.Data...)
-		return s.Name, s.Data == nil, true
+		w.Data = append(w.Data, s.data...)
+		return s.name, s.data == nil, true
 	}
 	return n.write(w)
 }
@@ -198,9 +207,9 @@ func (n *Snapshot) finish() {
 		case !ok:
 			return
 		case unchanged:
-			n.written = append(n.written, Shard{Name: name})
+			n.written = append(n.written, writtenShard{name: name})
 		default:
-			n.written = append(n.written, Shard{name, w.Data})
+			n.written = append(n.written, writtenShard{name, w.Data})
 		}
 	}
 }
@@ -235,16 +244,12 @@ func again(dirty []bool, kept bool) {
 // writeEntities writes a page of entities.
 func (t *stretch) writeEntities(w *codec.Writer) (unchanged, ok bool) {
 	s, f := t.space, t.space.frozen
-	if f.done >= f.n {
-		return false, false
+	from, to, ok := f.page(entityPage)
+	if !ok || !t.dirty[t.page] {
+		return ok, ok
 	}
-	from := f.done
-	f.done = min(f.n, from+entityPage)
-	if !t.dirty[t.page] {
-		return true, true
-	}
-	w.Uint(uint64(f.done - from))
-	for at := from; at < f.done; at++ {
+	w.Uint(uint64(to - from))
+	for at := from; at < to; at++ {
 		e := f.take(at, s.entities[at])
 		s.saveEntity(w, &e)
 	}
@@ -254,15 +259,11 @@ func (t *stretch) writeEntities(w *codec.Writer) (unchanged, ok bool) {
 // writeGhosts writes a page of ghosts.
 func (t *stretch) writeGhosts(w *codec.Writer) (unchanged, ok bool) {
 	f := t.space.ghosts.frozen
-	if f.done >= f.n {
-		return false, false
+	from, to, ok := f.page(ghostPage)
+	if !ok || !t.dirty[t.page] {
+		return ok, ok
 	}
-	from := f.done
-	f.done = min(f.n, from+ghostPage)
-	if !t.dirty[t.page] {
-		return true, true
-	}
-	for b := from; b < f.done; b++ {
+	for b := from; b < to; b++ {
 		bucket := f.take(b, t.space.ghosts.buckets[b])
 		for i := range bucket {
 			if g := &bucket[i]; g.hash != 0 {
