@@ -8,8 +8,9 @@ SHELL       := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 GO        ?= go
-# How long each fuzz target runs in `make fuzz`, and what `make bench` runs.
+# How long each fuzz target runs in `make fuzz`, how often `make bench` measures, and what `make microbench` runs.
 FUZZTIME  ?= 10m
+RUNS      ?= 6
 BENCH     ?= .
 BENCHTIME ?= 1s
 # Least share of hand-written statements that tests must cover, in per cent.
@@ -92,6 +93,8 @@ test: $(MINIMAL) $(STORED) validate-examples ## all tests with -race, the end-to
 	@EXFIL_COLLECTOR=$(CURDIR)/$(MINIMAL) EXFIL_COLLECTOR_FULL=$(addprefix $(CURDIR)/,$(wildcard $(FULL))) \
 		EXFIL_STORED=$(CURDIR)/$(STORED) $(GO) test -count 1 ./internal/e2e 2>&1 | tee -a $(BUILD)/test.txt
 	@$(MAKE) senders-test 2>&1 | tee -a $(BUILD)/test.txt
+	@$(GO) -C bench/speed vet ./...
+	@$(GO) -C bench/speed test -count 1 -bench 'Logs|Metrics|Configured|Senders' -benchtime 1x ./... 2>&1 | tee -a $(BUILD)/test.txt
 	@# Weeks of traffic, floods of a million keys, a storage of which each call fails: with -race they are cut short.
 	@$(GO) test -count 1 ./bench/quality ./internal/hostile ./internal/engine ./internal/detector 2>&1 | tee -a $(BUILD)/test.txt
 	@$(GO) test -race -timeout 20m -covermode=atomic -coverprofile=$(BUILD)/coverage.txt $(PKGS) \
@@ -150,7 +153,16 @@ generate: $(BUILDER) ## everything that is generated from metadata
 	$(GO) generate $(PKGS)
 
 .PHONY: bench
-bench: ## benchmarks; BENCH=<pattern> BENCHTIME=<time> PKGS=<packages>
+bench: ## what exfil costs beside other processors, in bench/SPEED.md; RUNS=<runs>
+	@mkdir -p $(BUILD)
+	@: > $(BUILD)/speed.txt
+	@for run in $$(seq $(RUNS)); do echo "run $$run of $(RUNS)"; \
+		$(GO) -C bench/speed test -run '^$$' -bench . . >> $(BUILD)/speed.txt || { tail -n 20 $(BUILD)/speed.txt; exit 1; }; done
+	@$(GO) -C bench/speed run ./report < $(BUILD)/speed.txt > $(BUILD)/SPEED.md
+	@mv $(BUILD)/SPEED.md bench/SPEED.md
+
+.PHONY: microbench
+microbench: ## the benchmarks of single packages; BENCH=<pattern> BENCHTIME=<time> PKGS=<packages>
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) $(PKGS)
 
 .PHONY: quality
