@@ -128,37 +128,22 @@ func registerCheckpoints(t *metadata.TelemetryBuilder, kept *keeperStats, now fu
 	)
 }
 
-// registerExceptions tells of each exception what fell under it, and of all together how they stand.
+// registerExceptions tells of each exception and calendar what fell under it, and of all together how they stand.
 func registerExceptions(t *metadata.TelemetryBuilder, o *observer.Observer, own []attribute.KeyValue) error {
-	with := func(more ...attribute.KeyValue) metric.MeasurementOption {
-		return metric.WithAttributes(append(own[:len(own):len(own)], more...)...)
-	}
-	each := func(read func(*rule.ExceptionReport) (within, above int64)) metric.Int64Callback {
-		return func(_ context.Context, to metric.Int64Observer) error {
-			for _, x := range o.Exceptions() {
-				name, owner := attribute.String("exception", x.Name), attribute.String("owner", x.Owner)
-				within, above := read(&x)
-				to.Observe(within, with(name, owner, attribute.String("outcome", "excepted")))
-				to.Observe(above, with(name, owner, attribute.String("outcome", "above_ceiling")))
-			}
-			return nil
-		}
-	}
+	exceptions := excepting{key: "exception", reports: o.Exceptions, statuses: rule.ExceptionStatuses(), own: own}
+	calendars := excepting{key: "calendar", reports: o.Calendars, statuses: rule.CalendarStatuses(), own: own}
+	flows := func(x *rule.ExceptionReport) (int64, int64) { return x.Flows, x.AboveFlows }
+	bytes := func(x *rule.ExceptionReport) (int64, int64) { return x.Bytes, x.AboveBytes }
 	return errors.Join(
-		t.RegisterExfilExceptionFlowsCallback(each(func(x *rule.ExceptionReport) (int64, int64) { return x.Flows, x.AboveFlows })),
-		t.RegisterExfilExceptionBytesCallback(each(func(x *rule.ExceptionReport) (int64, int64) { return x.Bytes, x.AboveBytes })),
-		t.RegisterExfilExceptionsCallback(func(_ context.Context, to metric.Int64Observer) error {
-			exceptions := o.Exceptions()
-			if len(exceptions) == 0 {
-				return nil
-			}
-			by := make(map[rule.ExceptionStatus]int64)
-			for _, x := range exceptions {
-				by[x.Status]++
-			}
-			for _, status := range rule.ExceptionStatuses() {
-				to.Observe(by[status], with(attribute.String("status", string(status))))
-			}
+		t.RegisterExfilExceptionFlowsCallback(exceptions.each(flows)),
+		t.RegisterExfilExceptionBytesCallback(exceptions.each(bytes)),
+		t.RegisterExfilExceptionsCallback(exceptions.stand),
+		t.RegisterExfilCalendarFlowsCallback(calendars.each(flows)),
+		t.RegisterExfilCalendarBytesCallback(calendars.each(bytes)),
+		t.RegisterExfilCalendarsCallback(calendars.stand),
+		t.RegisterExfilConditionFailuresCallback(func(_ context.Context, to metric.Int64Observer) error {
+			exceptions.failures(to)
+			calendars.failures(to)
 			return nil
 		}),
 	)

@@ -71,6 +71,7 @@ type ExceptionReport struct {
 	Flows, Bytes        int64     // excepted
 	AboveFlows          int64     // that fell under it above max_bytes
 	AboveBytes          int64
+	HasConditions       bool
 	ConditionFailures   int64 // times that one of its conditions could not be evaluated
 }
 
@@ -98,7 +99,7 @@ func (x *exception) report(now time.Time) ExceptionReport {
 		r.Expires = time.Unix(0, x.ends-1).UTC().Format(time.DateOnly)
 	}
 	if x.conditions != nil {
-		r.ConditionFailures = x.conditions.Failures()
+		r.HasConditions, r.ConditionFailures = true, x.conditions.Failures()
 	}
 	return r
 }

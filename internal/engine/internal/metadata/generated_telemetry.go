@@ -30,10 +30,14 @@ type TelemetryBuilder struct {
 	registrations            []metric.Registration
 	ExfilAlerts              metric.Int64ObservableCounter
 	ExfilBytes               metric.Int64ObservableCounter
+	ExfilCalendarBytes       metric.Int64ObservableCounter
+	ExfilCalendarFlows       metric.Int64ObservableCounter
+	ExfilCalendars           metric.Int64ObservableGauge
 	ExfilCheckpointAge       metric.Float64ObservableGauge
 	ExfilCheckpointDuration  metric.Float64ObservableGauge
 	ExfilCheckpointFailures  metric.Int64ObservableCounter
 	ExfilCheckpointSize      metric.Int64ObservableGauge
+	ExfilConditionFailures   metric.Int64ObservableCounter
 	ExfilDroppedAlerts       metric.Int64ObservableCounter
 	ExfilEntities            metric.Int64ObservableGauge
 	ExfilEvictedEntities     metric.Int64ObservableCounter
@@ -104,6 +108,51 @@ func (builder *TelemetryBuilder) RegisterExfilBytesCallback(cb metric.Int64Callb
 	return nil
 }
 
+// RegisterExfilCalendarBytesCallback sets callback for observable ExfilCalendarBytes metric.
+func (builder *TelemetryBuilder) RegisterExfilCalendarBytesCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExfilCalendarBytes, obs: o})
+		return nil
+	}, builder.ExfilCalendarBytes)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExfilCalendarFlowsCallback sets callback for observable ExfilCalendarFlows metric.
+func (builder *TelemetryBuilder) RegisterExfilCalendarFlowsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExfilCalendarFlows, obs: o})
+		return nil
+	}, builder.ExfilCalendarFlows)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExfilCalendarsCallback sets callback for observable ExfilCalendars metric.
+func (builder *TelemetryBuilder) RegisterExfilCalendarsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExfilCalendars, obs: o})
+		return nil
+	}, builder.ExfilCalendars)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 // RegisterExfilCheckpointAgeCallback sets callback for observable ExfilCheckpointAge metric.
 func (builder *TelemetryBuilder) RegisterExfilCheckpointAgeCallback(cb metric.Float64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
@@ -155,6 +204,21 @@ func (builder *TelemetryBuilder) RegisterExfilCheckpointSizeCallback(cb metric.I
 		cb(ctx, &observerInt64{inst: builder.ExfilCheckpointSize, obs: o})
 		return nil
 	}, builder.ExfilCheckpointSize)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExfilConditionFailuresCallback sets callback for observable ExfilConditionFailures metric.
+func (builder *TelemetryBuilder) RegisterExfilConditionFailuresCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExfilConditionFailures, obs: o})
+		return nil
+	}, builder.ExfilConditionFailures)
 	if err != nil {
 		return err
 	}
@@ -619,6 +683,24 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("By"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ExfilCalendarBytes, err = builder.meter.Int64ObservableCounter(
+		"otelcol_exfil_calendar_bytes",
+		metric.WithDescription("Bytes that fell under a calendar while it held, by outcome, which is excepted or, beyond its ceiling, above_ceiling. [Alpha]"),
+		metric.WithUnit("By"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExfilCalendarFlows, err = builder.meter.Int64ObservableCounter(
+		"otelcol_exfil_calendar_flows",
+		metric.WithDescription("Flows that fell under a calendar while it held, by outcome, which is excepted or, beyond its ceiling, above_ceiling. [Alpha]"),
+		metric.WithUnit("{flow}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExfilCalendars, err = builder.meter.Int64ObservableGauge(
+		"otelcol_exfil_calendars",
+		metric.WithDescription("Calendars, by how they stand. [Alpha]"),
+		metric.WithUnit("{calendar}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ExfilCheckpointAge, err = builder.meter.Float64ObservableGauge(
 		"otelcol_exfil_checkpoint_age",
 		metric.WithDescription("Time since what is learned was last stored. [Alpha]"),
@@ -641,6 +723,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_exfil_checkpoint_size",
 		metric.WithDescription("Size of what is stored. [Alpha]"),
 		metric.WithUnit("By"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExfilConditionFailures, err = builder.meter.Int64ObservableCounter(
+		"otelcol_exfil_condition_failures",
+		metric.WithDescription("Times that a condition of an exception, or of a calendar, could not be evaluated, because a value is of another type than it takes it for; it then does not hold. [Alpha]"),
+		metric.WithUnit("{failure}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExfilDroppedAlerts, err = builder.meter.Int64ObservableCounter(
