@@ -9,7 +9,7 @@ import (
 	"github.com/otel-exfil/exfil/internal/flow"
 )
 
-// Alert is what leaves as one log record: an Anomaly, an Overflow or a Health.
+// Alert is what leaves as one log record: an Anomaly, an Overflow, a Suppression or a Health.
 type Alert interface {
 	// At is the event time of what the alert tells.
 	At() time.Time
@@ -24,8 +24,9 @@ type Anomaly struct {
 	UID     string
 	// UpdateOf is the UID of the window's first alert where this one updates it; else "".
 	UpdateOf string
-	// Suppressed is how many findings of the rule and entity were held back since the last alert.
+	// Suppressed is in how many windows findings of the group were held back since the last alert.
 	Suppressed int
+	DryRun     bool // its rule is in dry run
 }
 
 // At implements Alert.
@@ -39,9 +40,12 @@ type Overflow struct {
 	Start, End     time.Time // of the interval, event time
 	MaxPerInterval int
 	Alerts         int              // held back
+	Bytes          int64            // of those
+	Score          float64          // the highest of those
 	Rules          []OverflowRule   // by id
 	Entities       []OverflowEntity // the first OverflowEntities, in order of appearance
 	Others         int              // alerts held back of entities beyond those
+	DryRun         bool             // of rules in dry run, which have a cap of their own
 }
 
 // OverflowRule counts the alerts of one rule that were held back.
@@ -66,7 +70,51 @@ func (o Overflow) At() time.Time { return o.End }
 
 // ID implements Alert.
 func (o Overflow) ID() string {
-	return uid("overflow", o.Start.UTC().Format(time.RFC3339Nano), o.End.Sub(o.Start).String(), decimal(o.Alerts))
+	parts := []string{"overflow", o.Start.UTC().Format(time.RFC3339Nano), o.End.Sub(o.Start).String(), decimal(o.Alerts)}
+	if o.DryRun {
+		parts = append(parts, "dry run")
+	}
+	return uid(parts...)
+}
+
+// Suppression tells what was held back behind an alert of the same group and is in the count of no later one, when the
+// suppression is over.
+type Suppression struct {
+	Rule   string
+	Entity bool         // the group is that of an entity
+	Fields []flow.Field // what the group has in common besides the rule; none: nothing
+	Values []string     // one a field
+
+	Windows     int     // with findings that were held back
+	Bytes       int64   // of those windows, as far as findings told of them
+	Score       float64 // the highest of those
+	First, Last time.Time
+	Until       time.Time // when the suppression was over
+	Alert       string    // UID of the alert that it followed
+	DryRun      bool      // the rule is in dry run
+}
+
+// At implements Alert.
+func (s Suppression) At() time.Time { return s.Until }
+
+// ID implements Alert.
+func (s Suppression) ID() string {
+	return uid("suppression", s.Alert, s.First.UTC().Format(time.RFC3339Nano), s.Until.UTC().Format(time.RFC3339Nano), decimal(s.Windows))
+}
+
+// Without returns the suppression without the names of fields that may not be told any more. An entity is told as ever.
+func (s Suppression) Without(untold func(flow.Field) bool) Suppression {
+	if s.Entity {
+		return s
+	}
+	fields, values := s.Fields, s.Values
+	s.Fields, s.Values = nil, nil
+	for i, field := range fields {
+		if !untold(field) {
+			s.Fields, s.Values = append(s.Fields, field), append(s.Values, values[i])
+		}
+	}
+	return s
 }
 
 // Status is a state of the detection as a whole.

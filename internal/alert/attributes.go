@@ -96,6 +96,7 @@ func putAnomaly(m, fields pcommon.Map, a *Anomaly, asn networks) {
 	putContributors(m, fields, f, asn)
 	m.PutInt("exfil.flows", f.Flows)
 	putTexts(m, "exfil.flow_ids", mapped(f.FlowIDs, value))
+	m.PutBool("exfil.rule.dry_run", a.DryRun)
 	m.PutInt("exfil.suppressed", int64(a.Suppressed))
 	putText(m, "exfil.update_of", a.UpdateOf)
 }
@@ -268,12 +269,18 @@ func putFirstSeen(m pcommon.Map, c *detector.Contribution) {
 }
 
 func overflowSentence(o *Overflow) string {
-	return fmt.Sprintf("%s held back: more than %d arose within %s",
-		count(o.Alerts, "alert"), o.MaxPerInterval, elapsed(o.End.Sub(o.Start)))
+	what := count(o.Alerts, "alert")
+	if o.DryRun {
+		what += " of rules in dry run"
+	}
+	return fmt.Sprintf("%s held back: more than %d arose within %s", what, o.MaxPerInterval, elapsed(o.End.Sub(o.Start)))
 }
 
 func putOverflow(m pcommon.Map, o *Overflow) {
+	m.PutBool("exfil.rule.dry_run", o.DryRun)
 	m.PutInt("exfil.overflow.alerts", int64(o.Alerts))
+	m.PutInt("exfil.overflow.bytes", o.Bytes)
+	m.PutDouble("exfil.overflow.score", min(max(finite(o.Score), 0), 100))
 	m.PutInt("exfil.overflow.max_per_interval", int64(o.MaxPerInterval))
 	m.PutStr("exfil.overflow.start", o.Start.UTC().Format(time.RFC3339))
 	m.PutStr("exfil.overflow.end", o.End.UTC().Format(time.RFC3339))
@@ -287,6 +294,37 @@ func putOverflow(m pcommon.Map, o *Overflow) {
 	}
 	putTexts(m, "exfil.overflow.entities", entities)
 	m.PutInt("exfil.overflow.others", int64(o.Others))
+}
+
+// suppressionSentence says what was held back, and behind what.
+func suppressionSentence(s *Suppression) string {
+	what := "rule " + readable(s.Rule)
+	if len(s.Fields) > 0 {
+		what = combination(s.Fields, s.Values)
+	}
+	return fmt.Sprintf("%s: %s with at least %s held back after an alert; highest score %s",
+		what, count(s.Windows, "window"), size(s.Bytes), digits(finite(s.Score)))
+}
+
+// putSuppression tells what was held back. The group's fields go to fields, which may be m itself.
+func putSuppression(m, fields pcommon.Map, s *Suppression) {
+	m.PutBool("exfil.rule.dry_run", s.DryRun)
+	m.PutInt("exfil.suppression.windows", int64(s.Windows))
+	m.PutInt("exfil.suppression.bytes", s.Bytes)
+	m.PutDouble("exfil.suppression.score", min(max(finite(s.Score), 0), 100))
+	m.PutStr("exfil.suppression.first", s.First.UTC().Format(time.RFC3339))
+	m.PutStr("exfil.suppression.last", s.Last.UTC().Format(time.RFC3339))
+	m.PutStr("exfil.suppression.until", s.Until.UTC().Format(time.RFC3339))
+	putText(m, "exfil.suppression.alert", s.Alert)
+	putTexts(m, "exfil.suppression.fields", fieldNames(s.Fields))
+	putTexts(m, "exfil.suppression.values", mapped(s.Values, value))
+	if s.Entity { // as on its alerts
+		putEntity(m, fields, &detector.Finding{Fields: s.Fields, Values: s.Values})
+		return
+	}
+	for i, field := range s.Fields {
+		putField(fields, field, s.Values[i])
+	}
 }
 
 // healthText is the sentence about a status and, where there is one, the detail.

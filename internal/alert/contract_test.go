@@ -94,6 +94,7 @@ var contract = map[string]pcommon.ValueType{
 // extras are the attributes besides the contract's that an anomaly may have.
 var extras = map[string]pcommon.ValueType{
 	"exfil.rule.threat":                                 many,
+	"exfil.rule.dry_run":                                truth,
 	"exfil.bytes.usual":                                 whole,
 	"exfil.detail.fields":                               many,
 	"exfil.detail.values":                               many,
@@ -191,6 +192,13 @@ func every() []Alert {
 			Start: windowStart, End: now, Alerts: 1,
 			Rules: []OverflowRule{{"a", 1}}, Entities: []OverflowEntity{{Rule: "a", Values: []string{"b"}}},
 		},
+		Overflow{Start: windowStart, End: now, Alerts: 2, Rules: []OverflowRule{{"a", 2}}, Bytes: 5, Score: 80, DryRun: true},
+		Suppression{
+			Rule: "unusual_destination_port", Fields: []flow.Field{flow.DestinationPort, flow.SourceAddress}, Values: []string{"4444", "10.1.2.3"},
+			Windows: 3, Bytes: 4, Score: 80.5, First: windowStart, Last: now, Until: now, Alert: "a",
+		},
+		Suppression{Rule: "a_rule_that_is_gone", First: windowStart, Last: now, Until: now, DryRun: true},
+		Anomaly{Finding: regionFinding(), UID: "d", DryRun: true},
 		Health{Time: now, Status: Ready, Subject: "s", Detail: "d", Until: now},
 		Health{Time: now, Status: StateLost},
 	}

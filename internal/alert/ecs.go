@@ -88,7 +88,11 @@ func (*ecs) own(lr plog.LogRecord) pcommon.Map { return lr.Attributes() }
 func (e *ecs) anomaly(lr plog.LogRecord, a *Anomaly) {
 	f := &a.Finding
 	m := lr.Attributes()
-	putEvent(lr, a.ID(), "alert", sentence(f))
+	kind := "alert"
+	if a.DryRun { // views of alerts show what is of that kind
+		kind = "event"
+	}
+	putEvent(lr, a.ID(), kind, sentence(f))
 	putTexts(m, "event.category", []string{"intrusion_detection"})
 	m.PutStr("event.start", began(f).UTC().Format(ecsTime))
 	m.PutStr("event.end", f.Time.UTC().Format(ecsTime))
@@ -195,6 +199,16 @@ func (*ecs) overflow(lr plog.LogRecord, o *Overflow) {
 	m.PutStr("event.start", o.Start.UTC().Format(ecsTime))
 	m.PutStr("event.end", o.End.UTC().Format(ecsTime))
 	putOverflow(m, o)
+}
+
+// suppression is an event as overflow is.
+func (*ecs) suppression(lr plog.LogRecord, s *Suppression) {
+	m := lr.Attributes()
+	putEvent(lr, s.ID(), "event", suppressionSentence(s))
+	m.PutStr("event.start", s.First.UTC().Format(ecsTime))
+	m.PutStr("event.end", s.Last.UTC().Format(ecsTime))
+	m.PutStr("rule.id", s.Rule)
+	putSuppression(m, m, s)
 }
 
 // health is a state: that of the detection, from that time on.

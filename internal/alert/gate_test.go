@@ -10,17 +10,25 @@ import (
 
 	"github.com/otel-exfil/exfil/internal/detector"
 	"github.com/otel-exfil/exfil/internal/flow"
+	"github.com/otel-exfil/exfil/internal/rule"
 )
 
 func newGate(change func(*GateOptions)) *Gate {
 	o := GateOptions{
 		Interval: 15 * time.Minute, MaxPerInterval: 100,
-		SuppressFor: func(string) time.Duration { return 24 * time.Hour },
+		Policy: policy(24 * time.Hour),
 	}
 	if change != nil {
 		change(&o)
 	}
 	return NewGate(o)
+}
+
+// policy is one for all rules, by the usual groups.
+func policy(silence time.Duration) func(string) Policy {
+	return func(string) Policy {
+		return Policy{SuppressFor: silence, Grouping: rule.Grouping{Entity: true, Source: true}}
+	}
 }
 
 // at is a finding on an entity, so many windows after the first, ten minutes into it.
@@ -135,7 +143,7 @@ func TestTheCloseOfAWindowThatNobodyHeardOfIsAnAlert(t *testing.T) {
 }
 
 func TestWindowsOfSeveralSpansAreToldApart(t *testing.T) {
-	g := newGate(func(o *GateOptions) { o.SuppressFor = nil })
+	g := newGate(func(o *GateOptions) { o.Policy = policy(0) })
 	short, long := at(0, "4444", 80), at(0, "4444", 80)
 	long.Span, long.WindowEnd = 24*time.Hour, long.WindowStart.Add(24*time.Hour)
 	alerts := admit(g, short, long, short, long, at(1, "4444", 80))
@@ -151,7 +159,7 @@ func TestWindowsOfSeveralSpansAreToldApart(t *testing.T) {
 }
 
 func TestWithoutSuppressionEveryWindowAlertsOnce(t *testing.T) {
-	g := newGate(func(o *GateOptions) { o.SuppressFor = nil })
+	g := newGate(func(o *GateOptions) { o.Policy = policy(0) })
 	for window := range 10 {
 		f := at(window, "4444", 80)
 		assert.Len(t, admit(g, f, f), 1, "window %d", window)
@@ -220,10 +228,11 @@ func TestTheGateForgets(t *testing.T) {
 	admit(g, at(0, "again", 80))
 	admit(g, at(9, "again", 80))
 	g.Tick(windowStart.Add(rememberFor+time.Hour), nil)
-	assert.Len(t, g.memory, 2)
-	assert.Equal(t, 2, g.order.Len())
+	assert.Equal(t, 2, g.live.entities.len())
+	assert.Equal(t, 2, g.live.groups.len())
 	g.Tick(windowStart.Add(rememberFor+26*time.Hour), nil)
-	assert.Len(t, g.memory, 1, "the last alert counts, not the first")
+	assert.Equal(t, 1, g.live.entities.len(), "the last alert counts, not the first")
+	assert.Equal(t, 1, g.live.groups.len())
 }
 
 func TestAFloodOfEntitiesIsBounded(t *testing.T) {
@@ -231,18 +240,19 @@ func TestAFloodOfEntitiesIsBounded(t *testing.T) {
 	for i := range maxRemembered + 10 {
 		require.Len(t, admit(g, at(0, strconv.Itoa(i), 80)), 1)
 	}
-	assert.Len(t, g.memory, maxRemembered)
-	assert.Equal(t, maxRemembered, g.order.Len())
+	assert.Equal(t, maxRemembered, g.live.entities.len())
+	assert.Equal(t, maxRemembered, g.live.groups.len())
 	assert.Empty(t, admit(g, at(1, strconv.Itoa(maxRemembered), 80)), "the latest are remembered")
 	assert.Len(t, admit(g, at(1, "3", 80)), 1, "the oldest are not")
 }
 
 func TestOneEntitysWindowsAreBounded(t *testing.T) {
-	g := newGate(func(o *GateOptions) { o.SuppressFor = nil })
+	g := newGate(func(o *GateOptions) { o.Policy = policy(0) })
 	for window := range 20 {
 		admit(g, at(window, "4444", 80))
 	}
-	assert.Len(t, g.order.Front().Value.(*remembered).told, maxTold)
+	e, _ := g.live.entities.oldest()
+	assert.Len(t, e.told, maxTold)
 }
 
 func TestAGateOfNoOptionsHasLimitsAllTheSame(t *testing.T) {

@@ -69,12 +69,19 @@ func samples() map[string]Alert {
 		"unusual_destination_ip":   anomaly(addressFinding()),
 		"overflow": Overflow{
 			Start: windowStart, End: windowStart.Add(15 * time.Minute), MaxPerInterval: 100, Alerts: 12, Others: 9,
+			Bytes: 7_300_000_000, Score: 93.5,
 			Rules: []OverflowRule{{"unusual_destination_port", 9}, {"unusual_region", 3}},
 			Entities: []OverflowEntity{
 				{"unusual_destination_port", []flow.Field{flow.DestinationPort}, []string{"4444"}, 1},
 				{"unusual_region", []flow.Field{flow.DestinationRegion}, []string{"Victoria"}, 2},
 			},
 		},
+		"suppressed": Suppression{
+			Rule: "unusual_destination_port", Entity: true, Fields: []flow.Field{flow.DestinationPort}, Values: []string{"4444"},
+			Windows: 3, Bytes: 1_200_000_000, Score: 84.5, First: windowStart.Add(4 * time.Hour), Last: windowStart.Add(20 * time.Hour),
+			Until: windowStart.Add(24*time.Hour + 40*time.Minute), Alert: anomaly(portFinding()).UID,
+		},
+		"dry_run":      Anomaly{Finding: regionFinding(), UID: anomaly(regionFinding()).UID, DryRun: true},
 		"warming_up":   Health{Time: windowStart, Status: WarmingUp, Until: windowStart.AddDate(0, 0, 7)},
 		"database_old": Health{Time: windowStart, Status: DatabaseOld, Subject: "/var/lib/geoip/city.mmdb", Detail: "It was built 400 days ago."},
 	}

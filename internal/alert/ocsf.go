@@ -121,11 +121,19 @@ func severityID(s rule.Severity) int64 { return int64(max(0, s.Rank())) + 2 }
 
 func (s *ocsf) anomaly(lr plog.LogRecord, a *Anomaly) {
 	f := &a.Finding
-	body := s.event(lr, a.ID(), finding(a), severityID(rule.Severity(lr.SeverityText())), sentence(f))
+	severity := severityID(rule.Severity(lr.SeverityText()))
+	if a.DryRun {
+		severity = ocsfInformational
+	}
+	body := s.event(lr, a.ID(), finding(a), severity, sentence(f))
 	body.PutInt("start_time", began(f).UnixMilli())
 	body.PutInt("end_time", f.Time.UnixMilli())
-	body.PutBool("is_alert", true)
-	if a.UpdateOf == "" { // an update must not undo what an analyst has made of the finding
+	body.PutBool("is_alert", !a.DryRun)
+	switch {
+	case a.DryRun: // it is in no workflow, not even as new
+		body.PutInt("status_id", ocsfOther)
+		body.PutStr("status", "Dry Run")
+	case a.UpdateOf == "": // an update must not undo what an analyst has made of the finding
 		body.PutInt("status_id", ocsfNew)
 		body.PutStr("status", "New")
 	}
@@ -152,11 +160,25 @@ func (s *ocsf) anomaly(lr plog.LogRecord, a *Anomaly) {
 }
 
 func (s *ocsf) overflow(lr plog.LogRecord, o *Overflow) {
-	body := s.event(lr, o.ID(), baseEvent("Overflow"), ocsfMedium, overflowSentence(o))
+	severity := int64(ocsfMedium)
+	if o.DryRun {
+		severity = ocsfInformational
+	}
+	body := s.event(lr, o.ID(), baseEvent("Overflow"), severity, overflowSentence(o))
 	body.PutInt("count", int64(o.Alerts))
 	body.PutInt("start_time", o.Start.UnixMilli())
 	body.PutInt("end_time", o.End.UnixMilli())
 	putOverflow(body.PutEmptyMap("unmapped"), o)
+}
+
+func (s *ocsf) suppression(lr plog.LogRecord, held *Suppression) {
+	body := s.event(lr, held.ID(), baseEvent("Suppression"), ocsfInformational, suppressionSentence(held))
+	body.PutInt("count", int64(held.Windows))
+	body.PutInt("start_time", held.First.UnixMilli())
+	body.PutInt("end_time", held.Last.UnixMilli())
+	unmapped := body.PutEmptyMap("unmapped")
+	unmapped.PutStr("exfil.rule.id", held.Rule)
+	putSuppression(unmapped, unmapped, held)
 }
 
 func (s *ocsf) health(lr plog.LogRecord, h *Health) {

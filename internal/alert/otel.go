@@ -64,6 +64,14 @@ func (*otel) overflow(lr plog.LogRecord, o *Overflow) {
 	putOverflow(lr.Attributes(), o)
 }
 
+func (*otel) suppression(lr plog.LogRecord, s *Suppression) {
+	m := lr.Attributes()
+	m.PutStr("log.record.uid", s.ID())
+	lr.Body().SetStr(suppressionSentence(s))
+	m.PutStr("exfil.rule.id", s.Rule)
+	putSuppression(m, m, s)
+}
+
 func (*otel) health(lr plog.LogRecord, h *Health) {
 	lr.Attributes().PutStr("log.record.uid", h.ID())
 	lr.Body().SetStr(healthText(h))

@@ -12,16 +12,21 @@ import (
 
 // The kinds of alerts, by name, as they are written.
 const (
-	kindAnomaly1 = "anomaly"   // of the first version, without flows' ids, nor since when contributors are known
-	kindAnomaly  = "anomaly/2" // as written here
-	kindOverflow = "overflow"
-	kindHealth   = "health"
+	kindAnomaly1    = "anomaly"   // of the first version, without flows' ids, nor since when contributors are known
+	kindAnomaly     = "anomaly/2" // as written here
+	kindOverflow1   = "overflow"  // of the first version, without bytes and score
+	kindOverflow    = "overflow/2"
+	kindSuppression = "suppression"
+	kindHealth      = "health"
+	// kindDryRun comes before any other that is of rules in dry run.
+	kindDryRun = "dry run"
 )
 
 // AppendAlert writes an alert to the bit. ReadAlert reads it.
 func AppendAlert(w *codec.Writer, a Alert) {
 	switch a := a.(type) {
 	case Anomaly:
+		appendDryRun(w, a.DryRun)
 		w.Text(kindAnomaly)
 		appendFinding(w, &a.Finding)
 		appendNames(w, &a.Finding)
@@ -29,8 +34,13 @@ func AppendAlert(w *codec.Writer, a Alert) {
 		w.Text(a.UpdateOf)
 		w.Int(int64(a.Suppressed))
 	case Overflow:
+		appendDryRun(w, a.DryRun)
 		w.Text(kindOverflow)
 		appendOverflow(w, &a)
+	case Suppression:
+		appendDryRun(w, a.DryRun)
+		w.Text(kindSuppression)
+		appendSuppression(w, &a)
 	case Health:
 		w.Text(kindHealth)
 		w.Time(a.Time)
@@ -45,15 +55,22 @@ func AppendAlert(w *codec.Writer, a Alert) {
 // codec.ErrMalformed; kinds, fields and states that a later version may know are errors, too.
 func ReadAlert(r *codec.Reader) (Alert, error) {
 	var a Alert
-	switch kind := r.Text(); kind {
+	kind := r.Text()
+	dryRun := kind == kindDryRun
+	if dryRun {
+		kind = r.Text()
+	}
+	switch kind {
 	case kindAnomaly1, kindAnomaly:
 		f := readFinding(r)
 		if kind == kindAnomaly {
 			readNames(r, &f)
 		}
-		a = Anomaly{Finding: f, UID: r.Text(), UpdateOf: r.Text(), Suppressed: int(r.Natural())}
-	case kindOverflow:
-		a = readOverflow(r)
+		a = Anomaly{Finding: f, UID: r.Text(), UpdateOf: r.Text(), Suppressed: int(r.Natural()), DryRun: dryRun}
+	case kindOverflow1, kindOverflow:
+		a = readOverflow(r, kind == kindOverflow, dryRun)
+	case kindSuppression:
+		a = readSuppression(r, dryRun)
 	case kindHealth:
 		a = Health{Time: r.Time(), Status: readStatus(r), Subject: r.Text(), Until: r.Time(), Detail: r.Text()}
 	default:
@@ -63,6 +80,12 @@ func ReadAlert(r *codec.Reader) (Alert, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+func appendDryRun(w *codec.Writer, dryRun bool) {
+	if dryRun {
+		w.Text(kindDryRun)
+	}
 }
 
 func readStatus(r *codec.Reader) Status {
@@ -225,10 +248,12 @@ func appendOverflow(w *codec.Writer, o *Overflow) {
 		appendEntity(w, &o.Entities[i])
 	}
 	w.Int(int64(o.Others))
+	w.Int(o.Bytes)
+	appendFloat(w, o.Score)
 }
 
-func readOverflow(r *codec.Reader) Overflow {
-	o := Overflow{Start: r.Time(), End: r.Time(), MaxPerInterval: int(r.Natural()), Alerts: int(r.Natural())}
+func readOverflow(r *codec.Reader, whole, dryRun bool) Overflow {
+	o := Overflow{Start: r.Time(), End: r.Time(), MaxPerInterval: int(r.Natural()), Alerts: int(r.Natural()), DryRun: dryRun}
 	for range r.Count(2) {
 		o.Rules = append(o.Rules, OverflowRule{Rule: r.Text(), Alerts: int(r.Natural())})
 	}
@@ -236,7 +261,34 @@ func readOverflow(r *codec.Reader) Overflow {
 		o.Entities = append(o.Entities, readEntity(r))
 	}
 	o.Others = int(r.Natural())
+	if whole {
+		o.Bytes, o.Score = r.Natural(), readFloat(r)
+	}
 	return o
+}
+
+func appendSuppression(w *codec.Writer, s *Suppression) {
+	w.Text(s.Rule)
+	w.Bool(s.Entity)
+	appendKey(w, s.Fields, s.Values)
+	w.Int(int64(s.Windows))
+	w.Int(s.Bytes)
+	appendFloat(w, s.Score)
+	for _, t := range [...]time.Time{s.First, s.Last, s.Until} {
+		w.Time(t)
+	}
+	w.Text(s.Alert)
+}
+
+func readSuppression(r *codec.Reader, dryRun bool) Suppression {
+	s := Suppression{Rule: r.Text(), Entity: r.Bool(), DryRun: dryRun}
+	s.Fields, s.Values = readKey(r)
+	s.Windows, s.Bytes, s.Score = int(r.Natural()), r.Natural(), readFloat(r)
+	for _, t := range [...]*time.Time{&s.First, &s.Last, &s.Until} {
+		*t = r.Time()
+	}
+	s.Alert = r.Text()
+	return s
 }
 
 func appendEntity(w *codec.Writer, e *OverflowEntity) {

@@ -77,7 +77,7 @@ func distinct(v reflect.Value, n *int64) {
 // A field that is added to an alert and not written is lost here: its value comes back as zero.
 func TestEveryFieldOfAnAlertIsWritten(t *testing.T) {
 	var n int64
-	for _, a := range []any{&Anomaly{}, &Overflow{}, &Health{}} {
+	for _, a := range []any{&Anomaly{}, &Overflow{}, &Suppression{}, &Health{}} {
 		v := reflect.ValueOf(a).Elem()
 		distinct(v, &n)
 		assert.Equal(t, v.Interface(), reread(t, v.Interface().(Alert)))
@@ -95,6 +95,8 @@ func TestAlertsAreReadAsTheyWereWritten(t *testing.T) {
 		"update":   Anomaly{Finding: closed, UID: findingUID(&closed, stateUpdate), UpdateOf: findingUID(&closed, stateNew), Suppressed: 3},
 		"odd":      anomaly(odd),
 		"overflow": Overflow{Start: windowStart, End: now, MaxPerInterval: 100, Alerts: 7, Others: 5},
+		"dry run":  Anomaly{Finding: closed, UID: findingUID(&closed, stateNew), DryRun: true},
+		"held":     Suppression{Rule: "unusual_region", Fields: []flow.Field{flow.Host}, Values: []string{"ws-17"}, Windows: 2, Bytes: 3, Score: 80, First: windowStart, Last: now, Until: now, Alert: "a"},
 		"health":   Health{Time: now, Status: DatabaseOld, Subject: "/geo.mmdb", Detail: "old"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -147,6 +149,7 @@ func FuzzReadAlert(f *testing.F) {
 	for _, a := range []Alert{
 		full(), anomaly(regionFinding()),
 		Overflow{Start: windowStart, End: now, Rules: []OverflowRule{{"a", 1}}, Entities: []OverflowEntity{{Rule: "a", Fields: []flow.Field{1}, Values: []string{"b"}}}},
+		Suppression{Rule: "a", Windows: 3, DryRun: true},
 		Health{Time: now, Status: Ready, Subject: "s"},
 	} {
 		f.Add(written(a))

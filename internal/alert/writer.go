@@ -20,9 +20,10 @@ const ScopeName = "github.com/otel-exfil/exfil"
 
 // The event names of the alerts.
 const (
-	EventAnomaly  = "exfil.anomaly"
-	EventOverflow = "exfil.overflow"
-	EventHealth   = "exfil.health"
+	EventAnomaly     = "exfil.anomaly"
+	EventOverflow    = "exfil.overflow"
+	EventSuppression = "exfil.suppressed"
+	EventHealth      = "exfil.health"
 )
 
 // The schemas that a Writer writes; docs/alerts.md describes them.
@@ -45,6 +46,7 @@ type schema interface {
 	scope(pcommon.InstrumentationScope)
 	anomaly(lr plog.LogRecord, a *Anomaly)
 	overflow(lr plog.LogRecord, o *Overflow)
+	suppression(lr plog.LogRecord, s *Suppression)
 	health(lr plog.LogRecord, h *Health)
 	// own returns where a record that is written has the attributes under exfil.
 	own(lr plog.LogRecord) pcommon.Map
@@ -104,27 +106,45 @@ func (w *Writer) Append(dst plog.Logs, a Alert, now time.Time) {
 	lr.SetObservedTimestamp(pcommon.NewTimestampFromTime(now))
 	switch a := a.(type) {
 	case Anomaly:
-		severity := w.severityOf(&a)
 		lr.SetEventName(EventAnomaly)
-		lr.SetSeverityNumber(severityNumber(severity))
-		lr.SetSeverityText(string(severity))
+		w.setSeverity(lr, &a)
 		w.schema.anomaly(lr, &a)
 	case Overflow:
 		lr.SetEventName(EventOverflow)
-		lr.SetSeverityNumber(plog.SeverityNumberWarn)
-		lr.SetSeverityText("WARN")
+		setConcern(lr, !a.DryRun)
 		w.schema.overflow(lr, &a)
+	case Suppression:
+		lr.SetEventName(EventSuppression)
+		setConcern(lr, false)
+		w.schema.suppression(lr, &a)
 	case Health:
 		lr.SetEventName(EventHealth)
-		lr.SetSeverityNumber(plog.SeverityNumberInfo)
-		lr.SetSeverityText("INFO")
-		if slices.Contains([]Status{StateLost, DatabaseOld}, a.Status) {
-			lr.SetSeverityNumber(plog.SeverityNumberWarn)
-			lr.SetSeverityText("WARN")
-		}
+		setConcern(lr, slices.Contains([]Status{StateLost, DatabaseOld}, a.Status))
 		w.schema.health(lr, &a)
 	}
 	putRuleset(w.schema.own(lr), w.digest)
+}
+
+// setSeverity says how grave an anomaly is. Those of rules in dry run are information, whatever the rule says of itself: what
+// wakes people goes by the severity.
+func (w *Writer) setSeverity(lr plog.LogRecord, a *Anomaly) {
+	if a.DryRun {
+		setConcern(lr, false)
+		return
+	}
+	severity := w.severityOf(a)
+	lr.SetSeverityNumber(severityNumber(severity))
+	lr.SetSeverityText(string(severity))
+}
+
+// setConcern says whether somebody should look at an event that is no alert.
+func setConcern(lr plog.LogRecord, warn bool) {
+	lr.SetSeverityNumber(plog.SeverityNumberInfo)
+	lr.SetSeverityText("INFO")
+	if warn {
+		lr.SetSeverityNumber(plog.SeverityNumberWarn)
+		lr.SetSeverityText("WARN")
+	}
 }
 
 // records returns the records of the scope of alerts at the end of dst.

@@ -100,8 +100,11 @@ type Alerts struct {
 	Interval time.Duration `mapstructure:"interval"`
 	// MaxPerInterval is how many alerts may leave in an interval; what is above is summed up in one event.
 	MaxPerInterval int `mapstructure:"max_per_interval"`
-	// SuppressFor is how long an entity that alerted stays silent for the same rule; 0: not at all.
+	// SuppressFor is how long a group that alerted stays silent; 0: not at all.
 	SuppressFor time.Duration `mapstructure:"suppress_for"`
+	// SuppressBy is what the alerts of a rule have in common that hold each other back: entity, source, names of fields; empty:
+	// nothing but the rule.
+	SuppressBy []string `mapstructure:"suppress_by"`
 }
 
 // Default returns what holds where nothing is configured.
@@ -122,6 +125,7 @@ func Default() *Config {
 			Interval:       15 * time.Minute,
 			MaxPerInterval: 100,
 			SuppressFor:    24 * time.Hour,
+			SuppressBy:     rule.DefaultGrouping(),
 		},
 		PassThrough: true,
 

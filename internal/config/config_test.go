@@ -139,7 +139,7 @@ func TestEveryKeyIsTaken(t *testing.T) {
 	assert.Equal(t, config.Alerts{
 		Schema:          "ecs",
 		SeverityByScore: []rule.SeverityBand{{From: 90, Severity: rule.High}, {From: 75.5, Severity: rule.Medium}},
-		Interval:        5 * time.Minute, MaxPerInterval: 10, SuppressFor: 12 * time.Hour,
+		Interval:        5 * time.Minute, MaxPerInterval: 10, SuppressFor: 12 * time.Hour, SuppressBy: []string{"source", "process.name"},
 	}, cfg.Alerts)
 	assert.False(t, cfg.PassThrough)
 
@@ -173,11 +173,11 @@ windows: [1h]
 alert_budget: 0.25
 max_entities: 700
 min_bytes: 5MB
-alerts: {suppress_for: 2h}
+alerts: {suppress_for: 2h, suppress_by: [source]}
 rules:
   unusual_destination_port: {threshold: 80, alert_budget: 2, min_bytes: 0}
   unusual_region: {enabled: false}
-  by_host: {by: [host.name], windows: [6h], suppress_for: 0s}
+  by_host: {by: [host.name], windows: [6h], suppress_for: 0s, suppress_by: []}
 `)
 	require.NoError(t, err)
 	rules, err := cfg.EnabledRules()
@@ -191,6 +191,7 @@ rules:
 	assert.Equal(t, 700, host.MaxEntities)
 	assert.EqualValues(t, 5_000_000, host.MinBytes)
 	assert.Zero(t, host.SuppressFor)
+	assert.Equal(t, []string{}, host.SuppressBy, "an empty list is a grouping of its own")
 
 	assert.Equal(t, "unusual_destination_port", port.ID)
 	assert.Equal(t, 80.0, port.Threshold)
@@ -198,6 +199,18 @@ rules:
 	assert.Equal(t, 2.0, port.Budget)
 	assert.Zero(t, port.MinBytes, "zero is a floor of its own")
 	assert.Equal(t, 2*time.Hour, port.SuppressFor)
+	assert.Equal(t, []string{"source"}, port.SuppressBy)
+}
+
+func TestAlertsOfARuleMayBeOneGroup(t *testing.T) {
+	cfg, err := load(t, "alerts: {suppress_by: []}")
+	require.NoError(t, err)
+	grouping, err := rule.ParseGrouping("", cfg.Alerts.SuppressBy)
+	require.NoError(t, err)
+	assert.Equal(t, rule.Grouping{}, grouping)
+	named, err := rule.ParseGrouping("", []string{"rule"})
+	require.NoError(t, err)
+	assert.Equal(t, grouping, named, "every group is of one rule, said or not")
 }
 
 func TestTheConfigurationWinsOverRuleFiles(t *testing.T) {

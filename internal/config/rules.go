@@ -36,6 +36,7 @@ func (c *Config) Enabled(all []rule.Rule) (enabled []rule.Rule) {
 		MaxEntities: c.MaxEntities,
 		Spans:       c.Windows,
 		SuppressFor: c.Alerts.SuppressFor,
+		SuppressBy:  c.Alerts.SuppressBy,
 	}
 	for _, r := range all {
 		if r.Enabled {

@@ -128,6 +128,8 @@ func (c *Config) checkAlerts(p *problems) {
 	if silent := c.Alerts.SuppressFor; silent < 0 || silent > longestSuppress {
 		p.add("alerts.suppress_for", "%s is out of range; 0s to %s, 24h is the usual", rule.FormatSpan(silent), rule.FormatSpan(longestSuppress))
 	}
+	_, err := rule.ParseGrouping("alerts.suppress_by", c.Alerts.SuppressBy)
+	p.take(err)
 }
 
 // checkBands holds the bands against each other: in order, each with a severity of its own that rises with the score.

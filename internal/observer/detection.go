@@ -1,9 +1,7 @@
 package observer
 
 import (
-	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/otel-exfil/exfil/internal/alert"
 	"github.com/otel-exfil/exfil/internal/config"
@@ -42,25 +40,15 @@ func NewGate(cfg *config.Config, rules []rule.Rule) *alert.Gate {
 }
 
 func gateOptions(cfg *config.Config, rules []rule.Rule) alert.GateOptions {
-	silence := make(map[string]time.Duration, len(rules))
+	kept := cfg.Contributors.Detection().Fields
+	policies := make(map[string]alert.Policy, len(rules))
 	for _, r := range rules {
-		silence[r.ID] = r.SuppressFor
+		policies[r.ID] = alert.Policy{SuppressFor: r.SuppressFor, Grouping: r.Grouping(), DryRun: r.DryRun}
 	}
 	return alert.GateOptions{
 		Interval:       cfg.Alerts.Interval,
 		MaxPerInterval: cfg.Alerts.MaxPerInterval,
-		SuppressFor:    func(rule string) time.Duration { return silence[rule] },
-		Remembers:      remembers(cfg.Contributors.Detection().Fields),
-	}
-}
-
-// remembers says whether a sender may be remembered that was named when other fields may have been kept: a host's name or an
-// address.
-func remembers(fields []flow.Field) func(sender string) bool {
-	return func(sender string) bool {
-		if _, err := netip.ParseAddr(sender); err == nil {
-			return slices.Contains(fields, flow.SourceAddress)
-		}
-		return slices.Contains(fields, flow.Host)
+		Policy:         func(rule string) alert.Policy { return policies[rule] },
+		Remembers:      func(field flow.Field) bool { return slices.Contains(kept, field) },
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/otel-exfil/exfil/internal/config"
 	"github.com/otel-exfil/exfil/internal/detector"
 	"github.com/otel-exfil/exfil/internal/flow"
+	"github.com/otel-exfil/exfil/internal/rule"
 	"github.com/otel-exfil/exfil/internal/stream"
 )
 
@@ -46,18 +47,19 @@ const (
 	placeBytes   = 17 // a slot of a map from a hash to a place
 	mainBytes    = 8  // the hash of an entity's key in another space
 
-	tallies      = 4096
-	tallyBytes   = 7300    // with 32 kinds of flow and their names, which the keys of a flow share, and ids of flows
-	metBytes     = 1 << 20 // since when contributors have been met
-	streamBytes  = 48      // of a cumulative counter
-	deltaBytes   = 72      // of a delta counter
-	groupBytes   = 56      // of the counters of one sender
-	bucketBytes  = 4
-	gateEntities = 1 << 15
-	gateBytes    = 450  // an entity that has alerted: one window told of, and one sender
-	alertBytes   = 1000 // a finding without contributors
-	namedBytes   = 90   // a contributor
-	flowIDBytes  = 48
+	tallies        = 4096
+	tallyBytes     = 7300    // with 32 kinds of flow and their names, which the keys of a flow share, and ids of flows
+	metBytes       = 1 << 20 // since when contributors have been met
+	streamBytes    = 48      // of a cumulative counter
+	deltaBytes     = 72      // of a delta counter
+	groupBytes     = 56      // of the counters of one sender
+	bucketBytes    = 4
+	gateEntities   = 1 << 15
+	gateBytes      = 620     // an entity that has alerted and its group: one window told of, and one sender
+	dryRunEntities = 1 << 12 // the same of rules in dry run
+	alertBytes     = 1000    // a finding without contributors
+	namedBytes     = 90      // a contributor
+	flowIDBytes    = 48
 )
 
 // Footprint says how much memory an observer of a configuration that Validate has passed takes at most, whatever is
@@ -67,16 +69,20 @@ func Footprint(cfg *config.Config) (Memory, error) {
 	if err != nil {
 		return Memory{}, err
 	}
-	return footprint(Detection(cfg, rules)), nil
+	return footprint(cfg, rules), nil
 }
 
-func footprint(s detector.Settings) Memory {
+func footprint(cfg *config.Config, rules []rule.Rule) Memory {
+	s := Detection(cfg, rules)
 	m := Memory{
 		Contributors:  tallies*tallyBytes + metBytes,
 		Streams:       streamsFootprint(),
 		RunningTotals: totalsFootprint(),
 		Gate:          gateEntities * gateBytes,
 		Pending:       maxPending * findingBytes(&s.Contributors),
+	}
+	if slices.ContainsFunc(rules, func(r rule.Rule) bool { return r.DryRun }) {
+		m.Gate += dryRunEntities * gateBytes
 	}
 	for _, k := range keysOf(s.Watches) {
 		n := k.entities()

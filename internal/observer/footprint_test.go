@@ -210,6 +210,8 @@ func TestTheFootprintFollowsTheConfiguration(t *testing.T) {
 	})
 	assert.Less(t, countries.Seasons-usual.Seasons, int64(1_000_000), "there are few countries")
 	assert.Greater(t, addresses.Seasons-usual.Seasons, int64(20_000_000))
+	dry := of(func(cfg *config.Config) { cfg.Rules = map[string]rule.Override{"unusual_region": {DryRun: &on}} })
+	assert.Greater(t, dry.Gate, usual.Gate, "rules in dry run are remembered apart")
 	m := usual
 	assert.Equal(t, m.Entities+m.Seasons+m.Windows+m.Contributors+m.Streams+m.RunningTotals+m.Gate+m.Pending, m.Total())
 

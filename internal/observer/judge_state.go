@@ -7,22 +7,37 @@ import (
 	"github.com/otel-exfil/exfil/internal/codec"
 )
 
-// judgeVersion is that of the state written here, and the newest that can be read.
-const judgeVersion = 1
+// judgeVersion is that of the state written here, and the newest that can be read. The first knew no rules in dry run.
+const judgeVersion = 2
 
 // note notes what was decided, and returns what writes it.
 func (j *judge) note() (save func(w *codec.Writer)) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	byRule, gate := maps.Clone(j.byRule), j.gate.Snapshot()
+	byRule, dryRun, gate := maps.Clone(j.byRule), maps.Clone(j.dryRun), j.gate.Snapshot()
 	return func(w *codec.Writer) {
 		w.Uint(judgeVersion)
-		w.Uint(uint64(len(byRule)))
-		for _, id := range slices.Sorted(maps.Keys(byRule)) {
-			w.Text(id)
-			w.Int(byRule[id])
-		}
+		byRule.save(w)
+		dryRun.save(w)
 		gate.Save(w)
+	}
+}
+
+func (d decisions) save(w *codec.Writer) {
+	w.Uint(uint64(len(d)))
+	for _, id := range slices.Sorted(maps.Keys(d)) {
+		w.Text(id)
+		w.Int(d[id])
+	}
+}
+
+// load adds to d what save wrote, but for rules that are not in it.
+func (d decisions) load(r *codec.Reader) {
+	for range r.Count(2) {
+		id, n := r.Text(), r.Natural()
+		if _, known := d[id]; known {
+			d[id] = n
+		}
 	}
 }
 
@@ -31,17 +46,18 @@ func (j *judge) note() (save func(w *codec.Writer)) {
 func (j *judge) load(r *codec.Reader) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	r.Version(judgeVersion, "decisions")
-	byRule := maps.Clone(j.byRule)
-	for range r.Count(2) {
-		id, n := r.Text(), r.Natural()
-		if _, enabled := byRule[id]; enabled {
-			byRule[id] = n
-		}
+	byRule, dryRun := maps.Clone(j.byRule), maps.Clone(j.dryRun)
+	version := r.Uint()
+	if version < 1 || version > judgeVersion {
+		r.Fail("decisions of version %d; versions 1 and %d can be read", version, judgeVersion)
 	}
-	if err := j.gate.Load(r); err != nil {
+	byRule.load(r)
+	if version > 1 {
+		dryRun.load(r)
+	}
+	if err := j.gate.Load(r, j.clock().Add(j.skew)); err != nil {
 		return err
 	}
-	j.byRule = byRule
+	j.byRule, j.dryRun = byRule, dryRun
 	return nil
 }

@@ -139,7 +139,7 @@ func (o *Observer) DeliveredGauges(mark int64) { o.tenant.readings.remove(mark) 
 func (o *Observer) Stats() Stats {
 	o.cut.RLock()
 	defer o.cut.RUnlock()
-	byRule, suppressed := o.tenant.judge.stats()
+	live, dryRun := o.tenant.judge.stats()
 	watched := o.tenant.detector.Stats()
 	entities := make(map[string]int64, len(watched.Entities))
 	for rule, n := range watched.Entities {
@@ -157,8 +157,9 @@ func (o *Observer) Stats() Stats {
 		Entities:      entities,
 		RunningTotals: int64(series),
 		Streams:       streams,
-		Alerts:        byRule,
-		Suppressed:    suppressed,
+		Alerts:        live.alerts,
+		Suppressed:    live.held,
+		DryRun:        DryRun{Alerts: dryRun.alerts, Suppressed: dryRun.held},
 		Pending:       o.tenant.pending.waiting.Load(),
 		Dropped:       o.tenant.pending.dropped.Load(),
 		LostWindows:   o.tenant.readings.lost.Load(),

@@ -6,6 +6,7 @@ import (
 	"github.com/otel-exfil/exfil/internal/alert"
 	"github.com/otel-exfil/exfil/internal/codec"
 	"github.com/otel-exfil/exfil/internal/detector"
+	"github.com/otel-exfil/exfil/internal/flow"
 )
 
 // pendingVersion is that of the state written here, and the newest that can be read.
@@ -70,9 +71,12 @@ func (p *pending) trim(c detector.Contributors) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range p.queue {
-		if a, ok := p.queue[i].Alert.(alert.Anomaly); ok {
+		switch a := p.queue[i].Alert.(type) {
+		case alert.Anomaly:
 			c.Trim(&a.Finding)
 			p.queue[i].Alert = a
+		case alert.Suppression:
+			p.queue[i].Alert = a.Without(func(f flow.Field) bool { return !slices.Contains(c.Fields, f) })
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package observer
 
 import (
+	"fmt"
 	"strconv"
 	"testing"
 	"time"
@@ -45,8 +46,8 @@ func refuses(t *testing.T, whole []byte, to interface {
 	for n := range whole {
 		require.ErrorIs(t, to.load(codec.NewReader(whole[:n])), codec.ErrMalformed, "%d bytes", n)
 	}
-	later := append([]byte{2}, whole[1:]...)
-	require.ErrorContains(t, to.load(codec.NewReader(later)), "version 2; version 1 can be read")
+	later := append([]byte{whole[0] + 1}, whole[1:]...)
+	require.ErrorContains(t, to.load(codec.NewReader(later)), fmt.Sprintf("of version %d; version", later[0]))
 	assert.Equal(t, fresh, bytesOf(to))
 }
 
@@ -133,6 +134,7 @@ func FuzzLoadPending(f *testing.F) {
 	p := newPending(f)
 	p.push(news(1), monday)
 	p.push(alert.Overflow{Start: monday, End: monday.Add(time.Hour), Alerts: 3}, monday)
+	p.push(alert.Suppression{Rule: "unusual_region", Windows: 3, DryRun: true}, monday)
 	f.Add(bytesOf(p))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p := newPending(t)
@@ -155,6 +157,7 @@ func TestWhatWasDecidedIsRememberedAfterARestart(t *testing.T) {
 	require.Positive(t, b.Stats().Alerts["unusual_destination_port"])
 
 	next := newBench(t, func(*config.Config) {})
+	next.now = b.now
 	restore(t, b.tenant.judge, next.tenant.judge)
 	assert.Equal(t, b.Stats().Alerts, next.Stats().Alerts)
 	assert.Equal(t, bytesOf(b.tenant.judge), bytesOf(next.tenant.judge))
@@ -169,15 +172,69 @@ func TestWhatWasDecidedIsRememberedAfterARestart(t *testing.T) {
 	refuses(t, bytesOf(b.tenant.judge), newBench(t, func(*config.Config) {}).tenant.judge)
 }
 
+// Event time that a clock once ran ahead with neither fills intervals to come nor ends them.
+func TestEventTimeIsNoFurtherThanTheClockAllows(t *testing.T) {
+	cfg := config.Default()
+	cfg.Alerts.MaxPerInterval = 1
+	rules, err := cfg.EnabledRules()
+	require.NoError(t, err)
+	j := newJudge(cfg, rules, newPending(t), beginning)
+	j.pass(monday.AddDate(1, 0, 0), monday)
+	var found []detector.Finding
+	for k := range 2 {
+		f := finding(k)
+		f.Time = monday.Add(cfg.MaxClockSkew)
+		found = append(found, f)
+	}
+	j.findings(found, monday)
+	require.Len(t, j.queue.queue, 1)
+	later := monday.Add(cfg.Alerts.Interval)
+	j.pass(later, later)
+	require.Len(t, j.queue.queue, 2, "the interval ends as ever")
+	assert.IsType(t, alert.Overflow{}, j.queue.queue[1].Alert)
+}
+
+func TestARuleThatGoesLiveIsCountedOn(t *testing.T) {
+	on := true
+	cfg := config.Default()
+	cfg.Rules = map[string]rule.Override{"unusual_destination_port": {DryRun: &on}}
+	rules, err := cfg.EnabledRules()
+	require.NoError(t, err)
+	j := newJudge(cfg, rules, newPending(t), beginning)
+	f := finding(1)
+	f.Rule = "unusual_destination_port"
+	j.findings([]detector.Finding{f}, monday)
+	live, dryRun := j.stats()
+	assert.Equal(t, decisions{"unusual_destination_port": 0, "unusual_region": 0}, live.alerts)
+	assert.Equal(t, decisions{"unusual_destination_port": 1}, dryRun.alerts)
+
+	cfg.Rules = nil
+	rules, err = cfg.EnabledRules()
+	require.NoError(t, err)
+	j.follow(cfg, rules)
+	j.findings([]detector.Finding{f}, monday)
+	live, dryRun = j.stats()
+	assert.EqualValues(t, 1, live.alerts["unusual_destination_port"], "what was told in the dry run holds nothing back")
+	assert.EqualValues(t, 1, dryRun.alerts["unusual_destination_port"], "a counter does not fall")
+
+	next := newJudge(cfg, rules, newPending(t), beginning)
+	restore(t, j, next)
+	again, _ := next.stats()
+	assert.Equal(t, live, again)
+}
+
+// beginning is a clock that stands still.
+func beginning() time.Time { return monday }
+
 func FuzzLoadJudge(f *testing.F) {
 	cfg := config.Default()
 	rules, err := cfg.EnabledRules()
 	require.NoError(f, err)
-	f.Add(bytesOf(newJudge(cfg, rules, newPending(f))))
+	f.Add(bytesOf(newJudge(cfg, rules, newPending(f), beginning)))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		j := newJudge(cfg, rules, newPending(t))
+		j := newJudge(cfg, rules, newPending(t), beginning)
 		if j.load(codec.NewReader(data)) == nil {
-			restore(t, j, newJudge(cfg, rules, newPending(t)))
+			restore(t, j, newJudge(cfg, rules, newPending(t), beginning))
 		}
 		j.pass(monday, monday)
 	})

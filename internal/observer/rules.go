@@ -73,7 +73,7 @@ func (t *tenant) follow(heir *detector.Detector) {
 
 // logMemory says how much memory the rules in force may take.
 func (o *Observer) logMemory() {
-	memory := footprint(Detection(o.config, o.rules))
+	memory := footprint(o.config, o.rules)
 	o.logger.Info("Memory that what is learned may take at most, all limits being reached",
 		zap.String("total", bytesize.Size(memory.Total()).Human()), zap.Int64("bytes", memory.Total()))
 }

@@ -33,13 +33,20 @@ type Stats struct {
 	Streams       stream.Stats     // streams of counters
 
 	Alerts     map[string]int64 // alerts decided, by rule; updates included
-	Suppressed int64            // findings held back
+	Suppressed int64            // windows with findings that were held back
+	DryRun     DryRun           // the same of rules in dry run
 	Pending    int64            // alerts that wait to be delivered
 	Dropped    int64            // alerts lost because too many waited
 
 	LostWindows int64 // closed windows whose gauges were lost because too many waited
 
 	NetworkFileFailures int64 // times that a file of networks could not be read
+}
+
+// DryRun is what was decided about rules in dry run.
+type DryRun struct {
+	Alerts     map[string]int64 // by rule; updates included
+	Suppressed int64            // windows with findings that were held back
 }
 
 // counters are the counts of delivered batches; each is added to once a batch.

@@ -44,7 +44,7 @@ func newTenant(s *shared) (*tenant, error) {
 	t.totals = newTotals(maxSeries)
 	t.streams = stream.New(streamOptions(s.config, s.now()))
 	t.health = health{lasts: s.config.WarmUp}
-	t.judge = newJudge(s.config, s.rules, &t.pending)
+	t.judge = newJudge(s.config, s.rules, &t.pending, s.now)
 	t.pending.writer, t.pending.discards = s.writer, s.discards
 	t.readings.version = s.version
 	if s.top > 0 {

@@ -12,6 +12,8 @@ import (
 // (nil) stays as it was. A list that it names replaces the whole list; an empty one empties it.
 type Override struct {
 	Enabled *bool `mapstructure:"enabled"`
+	// DryRun has the rule's alerts leave marked, apart from those that anybody is to be woken for.
+	DryRun *bool `mapstructure:"dry_run"`
 
 	By      []string   `mapstructure:"by"`
 	Details [][]string `mapstructure:"details"`
@@ -22,6 +24,7 @@ type Override struct {
 	MaxEntities *int            `mapstructure:"max_entities"`
 	Windows     []time.Duration `mapstructure:"windows"`
 	SuppressFor *time.Duration  `mapstructure:"suppress_for"`
+	SuppressBy  []string        `mapstructure:"suppress_by"`
 
 	Severity  *string `mapstructure:"severity"`
 	RiskScore *int    `mapstructure:"risk_score"`
@@ -52,6 +55,7 @@ type GuideOverride struct {
 // apply changes what o names. It expects that o is valid.
 func (o *Override) apply(r *Rule) {
 	set(&r.Enabled, o.Enabled)
+	set(&r.DryRun, o.DryRun)
 	if o.By != nil {
 		r.By = fields(o.By)
 	}
@@ -69,6 +73,7 @@ func (o *Override) apply(r *Rule) {
 	set(&r.MaxEntities, o.MaxEntities)
 	setList(&r.Spans, o.Windows)
 	set(&r.SuppressFor, o.SuppressFor)
+	setList(&r.SuppressBy, o.SuppressBy)
 	if o.Severity != nil {
 		r.Severity = Severity(*o.Severity)
 	}

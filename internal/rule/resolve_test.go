@@ -81,6 +81,8 @@ rules:
     max_entities: 500
     windows: [1h, 3h]
     suppress_for: 12h
+    suppress_by: [source, user.name]
+    dry_run: true
     severity: critical
     risk_score: 73
     name: Out of country
@@ -101,13 +103,13 @@ rules:
 `))
 	require.NoError(t, err)
 	assert.Equal(t, Rule{
-		ID: "unusual_region", Enabled: false,
+		ID: "unusual_region", Enabled: false, DryRun: true,
 		By: []flow.Field{flow.DestinationCountry},
 		Details: [][]flow.Field{
 			{flow.Host, flow.DestinationCountry}, {flow.User, flow.DestinationCountry},
 		},
 		Threshold: 87.5, Budget: 0.5, MinBytes: 10 << 20, MaxEntities: 500,
-		Spans: []time.Duration{time.Hour, 3 * time.Hour}, SuppressFor: 12 * time.Hour,
+		Spans: []time.Duration{time.Hour, 3 * time.Hour}, SuppressFor: 12 * time.Hour, SuppressBy: []string{"source", "user.name"},
 		Severity: Critical, RiskScore: 73,
 		Name: "Out of country", Version: "7", UUID: "01234567-89ab-4cde-8f01-23456789abcd",
 		Description: "What leaves the country.", Category: "Policy", Reference: "https://soc.example.com/runbooks/7",
@@ -168,6 +170,7 @@ func TestWrongSettingsAreNamedByTheirPath(t *testing.T) {
 		"unusual_region: {min_bytes: -5}":                                                 "rules.unusual_region.min_bytes: -5 is negative; write 0 or a size such as 1MiB",
 		"unusual_region: {max_entities: 0}":                                               "rules.unusual_region.max_entities: 0 is out of 1..10000000",
 		"unusual_region: {suppress_for: -1h}":                                             "rules.unusual_region.suppress_for: -1h0m0s is out of 0s..672h0m0s",
+		"unusual_region: {suppress_by: [entity, machine]}":                                `rules.unusual_region.suppress_by[1]: unknown field "machine"; known are `,
 		"unusual_region: {windows: []}":                                                   "rules.unusual_region.windows: no window is named; write for example [3h]",
 		"unusual_region: {windows: [5h]}":                                                 "rules.unusual_region.windows: 5h0m0s does not divide a day evenly into windows of a minute or more; write one of 15m, 1h, 3h, 6h, 24h or alike",
 		"unusual_region: {windows: [48h]}":                                                "rules.unusual_region.windows: 48h0m0s does not divide a day evenly into windows of a minute or more; write one of 15m, 1h, 3h, 6h, 24h or alike",

@@ -30,6 +30,7 @@ const Common = -1
 type Rule struct {
 	ID      string // lower_snake_case
 	Enabled bool
+	DryRun  bool // its alerts leave, but are marked and nobody is to be woken for them
 
 	By      []flow.Field   // the key: one to four fields
 	Details [][]flow.Field // finer keys watched on its behalf; each contains By and more
@@ -39,7 +40,8 @@ type Rule struct {
 	MinBytes    int64           // less than this in a window never alerts; Common: the common one
 	MaxEntities int             // 0: the common one
 	Spans       []time.Duration // of the windows; nil: the common ones
-	SuppressFor time.Duration   // after an alert of one entity; Common: the common one
+	SuppressFor time.Duration   // after an alert of one group; Common: the common one
+	SuppressBy  []string        // what a group has in common, see ParseGrouping; nil: the common one
 
 	Severity  Severity
 	RiskScore int // 0..100
@@ -94,6 +96,7 @@ type Settings struct {
 	MaxEntities int
 	Spans       []time.Duration
 	SuppressFor time.Duration
+	SuppressBy  []string
 }
 
 // Inherit returns the rule with common filled in wherever the rule sets nothing of its own.
@@ -112,6 +115,9 @@ func (r Rule) Inherit(common Settings) Rule {
 	}
 	if r.SuppressFor == Common {
 		r.SuppressFor = common.SuppressFor
+	}
+	if r.SuppressBy == nil {
+		r.SuppressBy = slices.Clone(common.SuppressBy)
 	}
 	return r
 }

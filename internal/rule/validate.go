@@ -100,6 +100,7 @@ func (o *Override) validate(path string) []error {
 	if o.SuppressFor != nil && (*o.SuppressFor < 0 || *o.SuppressFor > 4*week) {
 		p.add("suppress_for", "%v is out of 0s..%v", *o.SuppressFor, 4*week)
 	}
+	parseGrouping(p, "suppress_by", o.SuppressBy)
 	if o.Windows != nil {
 		if err := CheckSpans(o.Windows); err != nil {
 			p.wrap("windows", err)
