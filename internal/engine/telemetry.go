@@ -51,6 +51,8 @@ func newTelemetry(set Settings, e *engine, now func() time.Time) (*metadata.Tele
 		t.RegisterExfilRecordsCallback(by("outcome", func(s *observer.Stats) map[string]int64 { return s.Records })),
 		t.RegisterExfilFlowsCallback(by("outcome", func(s *observer.Stats) map[string]int64 { return s.Flows })),
 		t.RegisterExfilAlertsCallback(by("rule", func(s *observer.Stats) map[string]int64 { return s.Alerts })),
+		t.RegisterExfilDryRunAlertsCallback(by("rule", func(s *observer.Stats) map[string]int64 { return s.DryRun.Alerts })),
+		t.RegisterExfilDryRunSuppressedAlertsCallback(stat(func(s *observer.Stats) int64 { return s.DryRun.Suppressed })),
 		t.RegisterExfilEntitiesCallback(by("rule", func(s *observer.Stats) map[string]int64 { return s.Entities })),
 		t.RegisterExfilRefusedRecordsCallback(stat(func(s *observer.Stats) int64 { return s.Refused })),
 		t.RegisterExfilBytesCallback(stat(func(s *observer.Stats) int64 { return s.Bytes })),

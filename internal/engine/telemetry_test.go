@@ -125,10 +125,35 @@ func TestTelemetryTellsWhatHappened(t *testing.T) {
 	metadatatest.AssertEqualExfilWatermarkLag(t, w.telemetry,
 		[]metricdata.DataPoint[float64]{{Attributes: attribute.NewSet(office...), Value: lag.Seconds()}}, metricdatatest.IgnoreTimestamp())
 
+	metadatatest.AssertEqualExfilDryRunSuppressedAlerts(t, w.telemetry, single(0), metricdatatest.IgnoreTimestamp())
+	_, err := w.telemetry.GetMetric("otelcol_exfil_dry_run_alerts")
+	assert.Error(t, err, "no rule is in dry run")
+
 	w.next.Set(func(d *enginetest.Downstream) { d.RefuseAlerts = nil })
 	w.shutdown()
-	_, err := w.telemetry.GetMetric("otelcol_exfil_records")
+	_, err = w.telemetry.GetMetric("otelcol_exfil_records")
 	assert.Error(t, err, "after the shutdown nothing is told any more")
+}
+
+func TestAlertsOfRulesInDryRunAreCountedApart(t *testing.T) {
+	cfg := enginetest.Quick()
+	on := true
+	cfg.Rules = map[string]rule.Override{"unusual_destination_port": {DryRun: &on}}
+	w := newWorld(t, cfg)
+	for _, hour := range enginetest.Ordinary(3) {
+		w.consume(hour)
+	}
+	w.consume(enginetest.ECS(enginetest.Theft(3)))
+	stats := w.instance.Stats()
+	require.Positive(t, stats.DryRun.Alerts["unusual_destination_port"])
+	metadatatest.AssertEqualExfilDryRunAlerts(t, w.telemetry, []metricdata.DataPoint[int64]{
+		point("rule", "unusual_destination_port", stats.DryRun.Alerts["unusual_destination_port"]),
+	}, metricdatatest.IgnoreTimestamp())
+	metadatatest.AssertEqualExfilAlerts(t, w.telemetry, []metricdata.DataPoint[int64]{
+		point("rule", "unusual_destination_port", 0),
+		point("rule", "unusual_region", stats.Alerts["unusual_region"]),
+	}, metricdatatest.IgnoreTimestamp())
+	w.shutdown()
 }
 
 func TestTheAgeOfTheDatabaseIsTold(t *testing.T) {

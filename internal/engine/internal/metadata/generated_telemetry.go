@@ -25,46 +25,48 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                    metric.Meter
-	mu                       sync.Mutex
-	registrations            []metric.Registration
-	ExfilAlerts              metric.Int64ObservableCounter
-	ExfilBytes               metric.Int64ObservableCounter
-	ExfilCalendarBytes       metric.Int64ObservableCounter
-	ExfilCalendarFlows       metric.Int64ObservableCounter
-	ExfilCalendars           metric.Int64ObservableGauge
-	ExfilCheckpointAge       metric.Float64ObservableGauge
-	ExfilCheckpointDuration  metric.Float64ObservableGauge
-	ExfilCheckpointFailures  metric.Int64ObservableCounter
-	ExfilCheckpointSize      metric.Int64ObservableGauge
-	ExfilConditionFailures   metric.Int64ObservableCounter
-	ExfilDroppedAlerts       metric.Int64ObservableCounter
-	ExfilEntities            metric.Int64ObservableGauge
-	ExfilEvictedEntities     metric.Int64ObservableCounter
-	ExfilEvictedStreams      metric.Int64ObservableCounter
-	ExfilExceptionBytes      metric.Int64ObservableCounter
-	ExfilExceptionFlows      metric.Int64ObservableCounter
-	ExfilExceptions          metric.Int64ObservableGauge
-	ExfilFailedEmissions     metric.Int64ObservableCounter
-	ExfilFlows               metric.Int64ObservableCounter
-	ExfilFutureFlows         metric.Int64ObservableCounter
-	ExfilGeoDatabaseAge      metric.Float64ObservableGauge
-	ExfilGhosts              metric.Int64ObservableGauge
-	ExfilLateFlows           metric.Int64ObservableCounter
-	ExfilLostWindows         metric.Int64ObservableCounter
-	ExfilMissedFlows         metric.Int64ObservableCounter
-	ExfilNetworkFileFailures metric.Int64ObservableCounter
-	ExfilPendingAlerts       metric.Int64ObservableGauge
-	ExfilRecords             metric.Int64ObservableCounter
-	ExfilRefusedRecords      metric.Int64ObservableCounter
-	ExfilReturnedEntities    metric.Int64ObservableCounter
-	ExfilRuleFileFailures    metric.Int64ObservableCounter
-	ExfilRunningTotals       metric.Int64ObservableGauge
-	ExfilStreamResets        metric.Int64ObservableCounter
-	ExfilStreams             metric.Int64ObservableGauge
-	ExfilSuppressedAlerts    metric.Int64ObservableCounter
-	ExfilWatermarkLag        metric.Float64ObservableGauge
-	ExfilWindowsClosed       metric.Int64ObservableCounter
+	meter                       metric.Meter
+	mu                          sync.Mutex
+	registrations               []metric.Registration
+	ExfilAlerts                 metric.Int64ObservableCounter
+	ExfilBytes                  metric.Int64ObservableCounter
+	ExfilCalendarBytes          metric.Int64ObservableCounter
+	ExfilCalendarFlows          metric.Int64ObservableCounter
+	ExfilCalendars              metric.Int64ObservableGauge
+	ExfilCheckpointAge          metric.Float64ObservableGauge
+	ExfilCheckpointDuration     metric.Float64ObservableGauge
+	ExfilCheckpointFailures     metric.Int64ObservableCounter
+	ExfilCheckpointSize         metric.Int64ObservableGauge
+	ExfilConditionFailures      metric.Int64ObservableCounter
+	ExfilDroppedAlerts          metric.Int64ObservableCounter
+	ExfilDryRunAlerts           metric.Int64ObservableCounter
+	ExfilDryRunSuppressedAlerts metric.Int64ObservableCounter
+	ExfilEntities               metric.Int64ObservableGauge
+	ExfilEvictedEntities        metric.Int64ObservableCounter
+	ExfilEvictedStreams         metric.Int64ObservableCounter
+	ExfilExceptionBytes         metric.Int64ObservableCounter
+	ExfilExceptionFlows         metric.Int64ObservableCounter
+	ExfilExceptions             metric.Int64ObservableGauge
+	ExfilFailedEmissions        metric.Int64ObservableCounter
+	ExfilFlows                  metric.Int64ObservableCounter
+	ExfilFutureFlows            metric.Int64ObservableCounter
+	ExfilGeoDatabaseAge         metric.Float64ObservableGauge
+	ExfilGhosts                 metric.Int64ObservableGauge
+	ExfilLateFlows              metric.Int64ObservableCounter
+	ExfilLostWindows            metric.Int64ObservableCounter
+	ExfilMissedFlows            metric.Int64ObservableCounter
+	ExfilNetworkFileFailures    metric.Int64ObservableCounter
+	ExfilPendingAlerts          metric.Int64ObservableGauge
+	ExfilRecords                metric.Int64ObservableCounter
+	ExfilRefusedRecords         metric.Int64ObservableCounter
+	ExfilReturnedEntities       metric.Int64ObservableCounter
+	ExfilRuleFileFailures       metric.Int64ObservableCounter
+	ExfilRunningTotals          metric.Int64ObservableGauge
+	ExfilStreamResets           metric.Int64ObservableCounter
+	ExfilStreams                metric.Int64ObservableGauge
+	ExfilSuppressedAlerts       metric.Int64ObservableCounter
+	ExfilWatermarkLag           metric.Float64ObservableGauge
+	ExfilWindowsClosed          metric.Int64ObservableCounter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -234,6 +236,36 @@ func (builder *TelemetryBuilder) RegisterExfilDroppedAlertsCallback(cb metric.In
 		cb(ctx, &observerInt64{inst: builder.ExfilDroppedAlerts, obs: o})
 		return nil
 	}, builder.ExfilDroppedAlerts)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExfilDryRunAlertsCallback sets callback for observable ExfilDryRunAlerts metric.
+func (builder *TelemetryBuilder) RegisterExfilDryRunAlertsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExfilDryRunAlerts, obs: o})
+		return nil
+	}, builder.ExfilDryRunAlerts)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExfilDryRunSuppressedAlertsCallback sets callback for observable ExfilDryRunSuppressedAlerts metric.
+func (builder *TelemetryBuilder) RegisterExfilDryRunSuppressedAlertsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExfilDryRunSuppressedAlerts, obs: o})
+		return nil
+	}, builder.ExfilDryRunSuppressedAlerts)
 	if err != nil {
 		return err
 	}
@@ -737,6 +769,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{alert}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ExfilDryRunAlerts, err = builder.meter.Int64ObservableCounter(
+		"otelcol_exfil_dry_run_alerts",
+		metric.WithDescription("Alerts decided of rules in dry run, updates included. They are in no other count of alerts. [Alpha]"),
+		metric.WithUnit("{alert}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExfilDryRunSuppressedAlerts, err = builder.meter.Int64ObservableCounter(
+		"otelcol_exfil_dry_run_suppressed_alerts",
+		metric.WithDescription("Findings of rules in dry run held back, as those of exfil_suppressed_alerts are of others. [Alpha]"),
+		metric.WithUnit("{alert}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ExfilEntities, err = builder.meter.Int64ObservableGauge(
 		"otelcol_exfil_entities",
 		metric.WithDescription("Entities that are watched. [Alpha]"),
@@ -877,7 +921,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ExfilSuppressedAlerts, err = builder.meter.Int64ObservableCounter(
 		"otelcol_exfil_suppressed_alerts",
-		metric.WithDescription("Findings held back because their entity alerted a short time before, or because too many alerts came at once. [Alpha]"),
+		metric.WithDescription("Findings held back because their group alerted a short time before, or because too many alerts came at once. [Alpha]"),
 		metric.WithUnit("{alert}"),
 	)
 	errs = errors.Join(errs, err)
