@@ -35,6 +35,7 @@ const folder = "../../testdata/scenarios"
 // expectation is what of an alert a reader of alerts.yaml is told.
 type expectation struct {
 	At       string            `yaml:"at"`
+	Event    string            `yaml:"event,omitempty"` // where it is no alert
 	Rule     string            `yaml:"rule"`
 	Severity string            `yaml:"severity"`
 	Entity   map[string]string `yaml:"entity"`
@@ -44,6 +45,7 @@ type expectation struct {
 	New      bool              `yaml:"first_seen"`
 	UpdateOf string            `yaml:"update_of,omitempty"`
 	HeldBack int64             `yaml:"suppressed,omitempty"`
+	DryRun   bool              `yaml:"dry_run,omitempty"`
 	Score    int               `yaml:"score"`
 	// Is is what the schema takes the alert for: event.kind of ECS, type_name of OCSF.
 	Is string `yaml:"is,omitempty"`
@@ -185,10 +187,20 @@ func summaries(alerts []plog.LogRecord) []expectation {
 			Early:    text("exfil.early") == "true",
 			New:      text("exfil.first_seen") == "true",
 			UpdateOf: text("exfil.update_of"),
+			DryRun:   text("exfil.rule.dry_run") == "true",
 			Is:       text("event.kind", "type_name"),
 		}
 		if v, ok := a.Get("exfil.suppressed"); ok {
 			e.HeldBack = v.Int()
+		}
+		if lr.EventName() != alert.EventAnomaly {
+			e.Event, e.Entity = lr.EventName(), nil
+		}
+		if v, ok := a.Get("exfil.suppression.windows"); ok {
+			e.HeldBack, e.Entity = v.Int(), inCommon(a)
+		}
+		if v, ok := a.Get("exfil.suppression.score"); ok {
+			e.Score = int(v.Double())
 		}
 		if v, ok := a.Get("exfil.score"); ok {
 			e.Score = int(v.Double())
@@ -215,6 +227,20 @@ func (e *expectation) name(lr plog.LogRecord) {
 func texts(list pcommon.Value) (all []string) {
 	for _, v := range list.Slice().All() {
 		all = append(all, v.Str())
+	}
+	return all
+}
+
+// inCommon is what the group has in common whose alerts were held back.
+func inCommon(a pcommon.Map) map[string]string {
+	all := make(map[string]string)
+	fields, ok := a.Get("exfil.suppression.fields")
+	if !ok {
+		return all
+	}
+	values, _ := a.Get("exfil.suppression.values")
+	for i, field := range texts(fields) {
+		all[field] = texts(values)[i]
 	}
 	return all
 }
