@@ -149,7 +149,7 @@ fmt: ## format the Go code
 	@gofmt -w $$(git ls-files --cached --others --exclude-standard '*.go')
 
 .PHONY: generate
-generate: $(BUILDER) ## everything that is generated from metadata
+generate: $(BUILDER) ## everything that is generated: from metadata, and the schemas for editors
 	$(GO) generate $(PKGS)
 
 .PHONY: bench

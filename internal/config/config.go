@@ -57,6 +57,7 @@ type Config struct {
 // Input is a built-in format by its name, or, with Fields, a format of the user's own. In
 // a configuration it is the name alone or a mapping.
 type Input struct {
+	// Name is that of a built-in format, or any other with Fields or Metrics.
 	Name string `mapstructure:"name"`
 	// Fields lists, by what is read (bytes, destination.port, …), the keys to try.
 	Fields map[string][]string `mapstructure:"fields"`

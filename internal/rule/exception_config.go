@@ -10,9 +10,11 @@ import (
 
 // ExceptionConfig is one entry of the configuration's exceptions.
 type ExceptionConfig struct {
+	// Name tells it from the others, in telemetry and logs.
 	Name string `mapstructure:"name"`
-	// Owner says whom to ask about it, and Reason why it is there. Telemetry and logs show them.
-	Owner  string               `mapstructure:"owner"`
+	// Owner says whom to ask about it. Telemetry and logs show it.
+	Owner string `mapstructure:"owner"`
+	// Reason says why it is there. Telemetry and logs show it.
 	Reason string               `mapstructure:"reason"`
 	Match  ExceptionMatchConfig `mapstructure:"match"`
 	// Action is what the traffic does not do: skip_alert, skip_learning; nil: both.
@@ -36,9 +38,9 @@ type ExceptionMatchConfig struct {
 	Ports      []any    `mapstructure:"ports"`      // service ports, such as 443, and ranges, such as 6000-6010
 	Regions    []string `mapstructure:"regions"`    // names, * for any characters and ? for one
 	Countries  []string `mapstructure:"countries"`  // ISO 3166-1 alpha-2
-	Hosts      []string `mapstructure:"hosts"`      // patterns like those of Regions, and so are the following
-	Users      []string `mapstructure:"users"`      //
-	Processes  []string `mapstructure:"processes"`  //
+	Hosts      []string `mapstructure:"hosts"`      // patterns like those of Regions; of a host without a name, its address
+	Users      []string `mapstructure:"users"`      // patterns like those of Regions
+	Processes  []string `mapstructure:"processes"`  // patterns like those of Regions
 	Conditions []string `mapstructure:"conditions"` // OTTL conditions on the log record
 }
 

@@ -11,45 +11,68 @@ import (
 // Override is what a configuration or a rule file says of one rule: what it does not name
 // (nil) stays as it was. A list that it names replaces the whole list; an empty one empties it.
 type Override struct {
+	// Enabled says whether the rule applies.
 	Enabled *bool `mapstructure:"enabled"`
 	// DryRun has the rule's alerts leave marked, apart from those that anybody is to be woken for.
 	DryRun *bool `mapstructure:"dry_run"`
 
-	By      []string   `mapstructure:"by"`
+	// By is the key: the one to four fields whose values are told apart.
+	By []string `mapstructure:"by"`
+	// Details are finer keys that are watched on the rule's behalf. Each has all fields of By, and more.
 	Details [][]string `mapstructure:"details"`
 
-	Threshold   *float64        `mapstructure:"threshold"`
-	AlertBudget *float64        `mapstructure:"alert_budget"`
-	MinBytes    *bytesize.Size  `mapstructure:"min_bytes"`
-	MaxEntities *int            `mapstructure:"max_entities"`
-	Windows     []time.Duration `mapstructure:"windows"`
-	SuppressFor *time.Duration  `mapstructure:"suppress_for"`
-	SuppressBy  []string        `mapstructure:"suppress_by"`
+	// Threshold is the score from which on the rule alerts.
+	Threshold *float64 `mapstructure:"threshold"`
+	// AlertBudget is how many false alarms a week a score of 75 stands for.
+	AlertBudget *float64 `mapstructure:"alert_budget"`
+	// MinBytes is the least that alerts, in bytes a window.
+	MinBytes *bytesize.Size `mapstructure:"min_bytes"`
+	// MaxEntities bounds what is kept of each of the rule's keys.
+	MaxEntities *int `mapstructure:"max_entities"`
+	// Windows are the spans that bytes are summed over. Each divides a day, and each longer one is a multiple of every shorter one.
+	Windows []time.Duration `mapstructure:"windows"`
+	// SuppressFor is how long a group that alerted stays silent; 0: not at all.
+	SuppressFor *time.Duration `mapstructure:"suppress_for"`
+	// SuppressBy is what a group has in common besides the rule: entity, source, names of fields; empty: nothing.
+	SuppressBy []string `mapstructure:"suppress_by"`
 
-	Severity  *string `mapstructure:"severity"`
-	RiskScore *int    `mapstructure:"risk_score"`
+	// Severity is how grave the rule's alerts are.
+	Severity *string `mapstructure:"severity"`
+	// RiskScore is how much is at risk, as other products count it.
+	RiskScore *int `mapstructure:"risk_score"`
 
-	Name        *string       `mapstructure:"name"`
-	Version     *string       `mapstructure:"version"`
-	UUID        *string       `mapstructure:"uuid"`
-	Description *string       `mapstructure:"description"`
-	Category    *string       `mapstructure:"category"`
-	Reference   *string       `mapstructure:"reference"`
-	License     *string       `mapstructure:"license"`
-	RulesetName *string       `mapstructure:"ruleset_name"`
-	Tags        []string      `mapstructure:"tags"`
-	Guide       GuideOverride `mapstructure:"guide"`
-	Related     []Related     `mapstructure:"related"`
-	Threat      []Threat      `mapstructure:"threat"`
+	// Name is what alerts call the rule.
+	Name *string `mapstructure:"name"`
+	// Version is that of the rule, a text: yours to count.
+	Version *string `mapstructure:"version"`
+	// UUID names the rule for ever; of a rule of one's own that has none, it is derived from the id.
+	UUID *string `mapstructure:"uuid"`
+	// Description says what the rule finds and why it matters.
+	Description *string `mapstructure:"description"`
+	// Category is what kind of threat it is about.
+	Category *string `mapstructure:"category"`
+	// Reference is an address to read on at.
+	Reference *string `mapstructure:"reference"`
+	// License is that of the rule's texts.
+	License *string `mapstructure:"license"`
+	// RulesetName is the name of the set that the rule belongs to.
+	RulesetName *string `mapstructure:"ruleset_name"`
+	// Tags are words to find alerts by.
+	Tags  []string      `mapstructure:"tags"`
+	Guide GuideOverride `mapstructure:"guide"`
+	// Related are rules of other products that look for the same.
+	Related []Related `mapstructure:"related"`
+	// Threat places the rule in catalogues of adversary behaviour.
+	Threat []Threat `mapstructure:"threat"`
 
 	origin string // the file that says it; "" for the configuration
 }
 
-// GuideOverride replaces parts of a Guide.
+// GuideOverride is what an analyst is to do with an alert, as Markdown; it replaces parts of a Guide.
 type GuideOverride struct {
-	Investigation  *string `mapstructure:"investigation"`
-	FalsePositives *string `mapstructure:"false_positives"`
-	Response       *string `mapstructure:"response"`
+	Investigation  *string `mapstructure:"investigation"`   // what to look at, in which order
+	FalsePositives *string `mapstructure:"false_positives"` // what is harmless, and how to keep it out
+	Response       *string `mapstructure:"response"`        // what to do where it is not
 }
 
 // apply changes what o names. It expects that o is valid.

@@ -69,24 +69,24 @@ type Guide struct {
 
 // Related names a rule of another product that looks for the same, for people who come from there.
 type Related struct {
-	ID   string `mapstructure:"id"`
-	Name string `mapstructure:"name"`
-	Note string `mapstructure:"note"`
+	ID   string `mapstructure:"id"`   // what the other product knows it by
+	Name string `mapstructure:"name"` // what the other product calls it
+	Note string `mapstructure:"note"` // what people who know it should know besides
 }
 
 // Threat places a rule in a catalogue of adversary behaviour: one tactic and the techniques
 // under it.
 type Threat struct {
-	Framework string      `mapstructure:"framework"`
-	Tactic    Behaviour   `mapstructure:"tactic"`
-	Technique []Behaviour `mapstructure:"technique"`
+	Framework string      `mapstructure:"framework"` // the catalogue, such as MITRE ATT&CK
+	Tactic    Behaviour   `mapstructure:"tactic"`    // why an adversary does it
+	Technique []Behaviour `mapstructure:"technique"` // how
 }
 
 // Behaviour is one entry of such a catalogue: a tactic or a technique.
 type Behaviour struct {
-	ID        string `mapstructure:"id"`
-	Name      string `mapstructure:"name"`
-	Reference string `mapstructure:"reference"`
+	ID        string `mapstructure:"id"`        // such as TA0010 or T1041
+	Name      string `mapstructure:"name"`      // such as Exfiltration
+	Reference string `mapstructure:"reference"` // the address of its entry
 }
 
 // Settings are those settings that a rule may leave to all rules in common.

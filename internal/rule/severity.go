@@ -4,8 +4,8 @@ import "slices"
 
 // SeverityBand gives all alerts from a score on one severity, whatever their rules say.
 type SeverityBand struct {
-	From     float64  `mapstructure:"from"` // the least score, above 0 and at most 100
-	Severity Severity `mapstructure:"severity"`
+	From     float64  `mapstructure:"from"`     // the least score, above 0 and at most 100
+	Severity Severity `mapstructure:"severity"` // of the alerts that reach it
 }
 
 // SeverityAt returns the severity of the highest of the bands, in whatever order, that a score reaches;

@@ -71,7 +71,10 @@ func join(path, key string) string {
 
 func (p *problems) err() error { return errors.Join(p.errs...) }
 
-var idSyntax = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
+// IDPattern is what a rule's id matches, of at most maxID characters.
+const IDPattern = `^[a-z][a-z0-9]*(_[a-z0-9]+)*$`
+
+var idSyntax = regexp.MustCompile(IDPattern)
 
 // maxID bounds the length of a rule's id.
 const maxID = 64
