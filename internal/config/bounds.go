@@ -1,11 +1,14 @@
 package config
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/otel-exfil/exfil/internal/alert"
 	"github.com/otel-exfil/exfil/internal/decode"
+	"github.com/otel-exfil/exfil/internal/detector"
 	"github.com/otel-exfil/exfil/internal/rule"
 )
 
@@ -33,6 +36,10 @@ func Bounds() map[string]rule.Bound {
 		"max_entities":        {From: 1, To: mostEntities},
 		"rules":               {Pattern: rule.IDPattern},
 
+		"contributors.fields[]": {OneOf: contributorWords()},
+		"contributors.max":      {From: 1, To: detector.MostContributors},
+		"contributors.flow_ids": {To: detector.MaxFlowIDs},
+
 		"alerts.schema":                       {OneOf: alert.Schemas()},
 		"alerts.severity_by_score[].from":     {Required: true, Above: true, To: 100},
 		"alerts.severity_by_score[].severity": {Required: true, OneOf: rule.Severities()},
@@ -42,4 +49,9 @@ func Bounds() map[string]rule.Bound {
 
 		"checkpoint_interval": {From: float64(shortestCheckpoint), To: float64(longestCheckpoint)},
 	}
+}
+
+// contributorWords are the fields that contributors may name, by all names that they have.
+func contributorWords() []string {
+	return append(rule.FieldNames(), slices.Sorted(maps.Keys(contributorNames))...)
 }

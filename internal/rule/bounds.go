@@ -41,7 +41,7 @@ func Severities() []string {
 func Bounds() map[string]Bound {
 	unlimited := math.Inf(1)
 	key := Bound{From: 1, To: maxFields}
-	field := Bound{OneOf: fieldNames()}
+	field := Bound{OneOf: FieldNames()}
 	return map[string]Bound{
 		"by": key, "by[]": field,
 		"details": {To: maxDetails}, "details[]": key, "details[][]": field,
@@ -65,7 +65,8 @@ func Bounds() map[string]Bound {
 	}
 }
 
-func fieldNames() []string {
+// FieldNames lists the fields that a key may have, by all names that they have.
+func FieldNames() []string {
 	names := []string{"destination.ip", "source.ip"} // as ECS says
 	for f := range flow.FieldCount {
 		names = append(names, flow.Field(f).String())
@@ -75,22 +76,42 @@ func fieldNames() []string {
 
 // ExceptionBounds returns the bounds of what an ExceptionConfig may say, as Bounds does.
 func ExceptionBounds() map[string]Bound {
+	bounds := trafficBounds()
+	bounds["match"] = Bound{Required: true}
+	return bounds
+}
+
+// CalendarBounds returns the bounds of what a CalendarConfig may say, as Bounds does.
+func CalendarBounds() map[string]Bound {
+	bounds := trafficBounds()
+	bounds["when"] = Bound{From: 1, To: maxWhen, Required: true}
+	bounds["when[].start"] = Bound{Required: true}
+	bounds["when[].duration"] = Bound{Above: true, To: float64(longestAgain)}
+	return bounds
+}
+
+// trafficBounds are those of what both say.
+func trafficBounds() map[string]Bound {
 	unlimited := math.Inf(1)
 	some := Bound{From: 1, To: unlimited}
-	names := Bound{Pattern: nameGlob}
 	return map[string]Bound{
 		"name":      {Required: true, Pattern: notEmpty},
-		"match":     {Required: true},
 		"action":    some,
 		"action[]":  {OneOf: []string{SkipAlert, SkipLearning}},
 		"rules":     some,
 		"max_bytes": {Above: true, To: unlimited},
+	}
+}
 
-		"match.network_files[]": {Pattern: notBlank},
-		"match.asns[]":          {From: 1, To: math.MaxUint32, Pattern: `^([aA][sS])?[0-9]+$`},
-		"match.side":            {OneOf: []string{SourceSide, DestinationSide}},
-		"match.ports[]":         {From: 1, To: math.MaxUint16, Pattern: `^\s*[0-9]+\s*(-\s*[0-9]+\s*)?$`},
-		"match.countries[]":     {Pattern: `^[A-Za-z]{2}$`},
-		"match.regions[]":       names, "match.hosts[]": names, "match.users[]": names, "match.processes[]": names,
+// MatchBounds returns the bounds of what an ExceptionMatchConfig may say, as Bounds does.
+func MatchBounds() map[string]Bound {
+	names := Bound{Pattern: nameGlob}
+	return map[string]Bound{
+		"network_files[]": {Pattern: notBlank},
+		"asns[]":          {From: 1, To: math.MaxUint32, Pattern: `^([aA][sS])?[0-9]+$`},
+		"side":            {OneOf: []string{SourceSide, DestinationSide}},
+		"ports[]":         {From: 1, To: math.MaxUint16, Pattern: `^\s*[0-9]+\s*(-\s*[0-9]+\s*)?$`},
+		"countries[]":     {Pattern: `^[A-Za-z]{2}$`},
+		"regions[]":       names, "hosts[]": names, "users[]": names, "processes[]": names,
 	}
 }

@@ -10,9 +10,11 @@ import (
 
 // CalendarConfig is one entry of the configuration's calendars: times at which traffic is expected.
 type CalendarConfig struct {
+	// Name tells it from the others, in telemetry and logs.
 	Name string `mapstructure:"name"`
-	// Owner says whom to ask about it, and Reason why it is there. Telemetry and logs show them.
-	Owner  string `mapstructure:"owner"`
+	// Owner says whom to ask about it. Telemetry and logs show it.
+	Owner string `mapstructure:"owner"`
+	// Reason says why it is there. Telemetry and logs show it.
 	Reason string `mapstructure:"reason"`
 	// When are its windows, of which at least one is needed. They may overlap.
 	When []WhenConfig `mapstructure:"when"`

@@ -31,13 +31,23 @@ func subjects() []subject {
 		{reflect.TypeFor[rule.Override](), rule.Bounds(), "rules.mine.", func(said map[string]any) map[string]any {
 			return map[string]any{"rules": map[string]any{"mine": merge(map[string]any{"by": []any{"host.name"}}, said)}}
 		}},
-		{reflect.TypeFor[rule.ExceptionConfig](), rule.ExceptionBounds(), "exceptions[0].", func(said map[string]any) map[string]any {
-			least := map[string]any{"name": "a", "match": map[string]any{"hosts": []any{"a"}}}
-			return map[string]any{
-				"geo":        map[string]any{"asn_database": "/x.mmdb"},
-				"exceptions": []any{merge(least, said)},
-			}
+		{reflect.TypeFor[rule.ExceptionConfig](), rule.ExceptionBounds(), "exceptions[0].", excepted},
+		{reflect.TypeFor[rule.ExceptionMatchConfig](), rule.MatchBounds(), "exceptions[0].match.", func(said map[string]any) map[string]any {
+			return excepted(map[string]any{"match": said})
 		}},
+		{reflect.TypeFor[rule.CalendarConfig](), rule.CalendarBounds(), "calendars[0].", func(said map[string]any) map[string]any {
+			least := map[string]any{"name": "a", "when": []any{map[string]any{"start": "2027-03-26", "end": "2027-03-27"}}}
+			return map[string]any{"calendars": []any{merge(least, said)}}
+		}},
+	}
+}
+
+// excepted says of an exception what a test wants to, and the least besides that makes one.
+func excepted(said map[string]any) map[string]any {
+	least := map[string]any{"name": "a", "match": map[string]any{"hosts": []any{"a"}}}
+	return map[string]any{
+		"geo":        map[string]any{"asn_database": "/x.mmdb"},
+		"exceptions": []any{merge(least, said)},
 	}
 }
 
@@ -104,7 +114,7 @@ func (s subject) complains(t *testing.T, path string, value any) bool {
 }
 
 // related are keys of which another key has a say, too, so that their least or most alone is not yet right.
-var related = map[string]bool{"allowed_lateness": true, "warm_up": true, "windows[]": true, "alerts.severity_by_score[].from": true}
+var related = map[string]bool{"allowed_lateness": true, "warm_up": true, "windows[]": true, "when[].duration": true, "alerts.severity_by_score[].from": true}
 
 // What editors are told of the least and the most is what exfil holds values to.
 func TestBoundsAreThoseOfTheValidation(t *testing.T) {
@@ -185,7 +195,7 @@ func TestChoicesAreTaken(t *testing.T) {
 				if typeAt(t, s.of, path).Kind() == reflect.Map || path == "details[][]" {
 					continue // these want more than the word
 				}
-				if path == "alerts.severity_by_score[].severity" || path == "match.side" {
+				if path == "alerts.severity_by_score[].severity" || path == "side" {
 					continue
 				}
 				assert.False(t, s.complains(t, path, word), "%s%s: %s", s.prefix, path, word)

@@ -61,13 +61,17 @@ func newBuilder() *builder {
 	return &builder{
 		comments: &comments{root: root, packages: make(map[string]map[string]string)},
 		bounds: map[reflect.Type]map[string]rule.Bound{
-			reflect.TypeFor[config.Config]():        config.Bounds(),
-			reflect.TypeFor[rule.Override]():        rule.Bounds(),
-			reflect.TypeFor[rule.ExceptionConfig](): rule.ExceptionBounds(),
+			reflect.TypeFor[config.Config]():             config.Bounds(),
+			reflect.TypeFor[rule.Override]():             rule.Bounds(),
+			reflect.TypeFor[rule.ExceptionConfig]():      rule.ExceptionBounds(),
+			reflect.TypeFor[rule.CalendarConfig]():       rule.CalendarBounds(),
+			reflect.TypeFor[rule.ExceptionMatchConfig](): rule.MatchBounds(),
 		},
 		defined: map[reflect.Type]string{
-			reflect.TypeFor[rule.Override]():        "rule",
-			reflect.TypeFor[rule.ExceptionConfig](): "exception",
+			reflect.TypeFor[rule.Override]():             "rule",
+			reflect.TypeFor[rule.ExceptionConfig]():      "exception",
+			reflect.TypeFor[rule.CalendarConfig]():       "calendar",
+			reflect.TypeFor[rule.ExceptionMatchConfig](): "match",
 		},
 		defs: make(map[string]*schema),
 	}

@@ -134,6 +134,8 @@ func TestWhatIsValidIsValidByTheSchemaToo(t *testing.T) {
 		"min_bytes: 0", "min_bytes: 1.5 GiB", "max_entities: 5.0", "storage: file_storage/exfil", "networks: {internal: 203.0.113.0/24}",
 		"exceptions: [{name: a, match: {hosts: [a]}, expires: 2027-06-30}]",
 		"exceptions: [{name: a, match: {ports: [443, '6000 - 6010']}, action: skip_alert}]",
+		"calendars: [{name: a, when: [{start: 2027-03-26T22:00:00, end: 2027-03-29T04:00}], action: [skip_alert]}]",
+		"calendars: [{name: a, when: [{start: '2027-03-26', rrule: FREQ=MONTHLY;BYDAY=-1FR, duration: 6h}], match: }]",
 		"rules: {mine: {by: 'host.name,user.name', details: []}}", "inputs: [zeek, {name: suricata}]",
 	} {
 		require.NoError(t, load(t, text), "this is to be valid: %s", text)
