@@ -52,8 +52,8 @@ type Exceptions struct {
 	failures atomic.Int64
 	loop     loop
 
-	agenda    *atomic.Pointer[agenda] // of calendars; nil: all of the list hold at all times
-	always    []int32                 // the indexes of the list
+	sieve     *sieve                  // of exceptions
+	agenda    *atomic.Pointer[agenda] // of calendars
 	extending sync.Mutex              // held by Extend
 }
 
@@ -103,26 +103,37 @@ func (e *Exceptions) Match(f *flow.Flow, record *condition.Record, out []int32) 
 	if len(e.list) == 0 {
 		return out
 	}
-	subject := subject{flow: f, record: record}
-	open, rules := flow.AllRules, *e.numbered.Load()
-	for _, i := range e.holding(f.Time) {
-		if rules[i]&open == 0 || !e.list[i].matches(&subject, e.asn) {
-			continue
+	m := matching{Exceptions: e, subject: subject{flow: f, record: record}, rules: *e.numbered.Load(), open: flow.AllRules, out: out}
+	if e.agenda != nil {
+		for _, i := range e.agenda.Load().at(f.Time) {
+			if !m.try(int(i)) {
+				break
+			}
 		}
-		out = append(out, i)
-		if open &^= rules[i]; open == 0 {
-			break
-		}
+		return m.out
 	}
-	return out
+	left := e.sieve.of(f.Port, [2]netip.Addr{f.Destination, f.Source})
+	for i, ok := left.next(); ok && m.try(i); i, ok = left.next() {
+	}
+	return m.out
 }
 
-// holding returns those that hold at an instant, expired ones among them.
-func (e *Exceptions) holding(instant int64) []int32 {
-	if e.agenda != nil {
-		return e.agenda.Load().at(instant)
+// matching is one call of Match.
+type matching struct {
+	*Exceptions
+	subject subject
+	rules   []flow.RuleSet
+	open    flow.RuleSet // that none has held for yet
+	out     []int32
+}
+
+// try takes exception i if the flow falls under it, and says whether there is any use in trying others.
+func (m *matching) try(i int) bool {
+	if m.rules[i]&m.open != 0 && m.list[i].matches(&m.subject, m.asn) {
+		m.out = append(m.out, int32(i))
+		m.open &^= m.rules[i]
 	}
-	return e.always
+	return m.open != 0
 }
 
 // subject is a flow that is matched, and what was looked up of it.

@@ -34,7 +34,12 @@ func NewExceptions(configs []ExceptionConfig, o ExceptionOptions) (*Exceptions, 
 		p.add("exceptions", "%d are too many; at most %d, but one may name any number of networks", len(configs), MaxExceptions)
 		return nil, p.err()
 	}
-	return assemble("exceptions", configs, o, (*Exceptions).compileException)
+	e, err := assemble("exceptions", configs, o, (*Exceptions).compileException)
+	if err != nil {
+		return nil, err
+	}
+	e.sieve = newSieve(e.list)
+	return e, nil
 }
 
 // assemble compiles the entries below a key of the configuration.
@@ -56,7 +61,7 @@ func assemble[C any](key string, configs []C, o ExceptionOptions, compile func(*
 		named[x.name] = path
 		numbers[i] = x.number(o.Rules, p)
 		x.counts.since = o.Now
-		e.list, e.always = append(e.list, x), append(e.always, int32(i))
+		e.list = append(e.list, x)
 		errs = append(errs, naming.err(), p.err())
 	}
 	if err := errors.Join(errs...); err != nil {

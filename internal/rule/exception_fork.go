@@ -11,7 +11,7 @@ import (
 func (e *Exceptions) Fork(now time.Time) *Exceptions {
 	fork := &Exceptions{
 		key: e.key, list: slices.Clone(e.list), files: e.files, asn: e.asn, logger: e.logger,
-		numbered: e.numbered, agenda: e.agenda, always: e.always,
+		numbered: e.numbered, agenda: e.agenda, sieve: e.sieve,
 	}
 	for i := range fork.list {
 		x := &fork.list[i]
