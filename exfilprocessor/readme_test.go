@@ -79,3 +79,36 @@ func written(value any) string {
 	}
 	return fmt.Sprint(value)
 }
+
+// TestTheChapterOfEveryOptionNamesEveryKey holds the README of the repository against all keys that there are, those of lists and of
+// rules too.
+func TestTheChapterOfEveryOptionNamesEveryKey(t *testing.T) {
+	text, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	_, chapter, found := strings.Cut(string(text), "\n## Every option\n")
+	require.True(t, found)
+	chapter, _, _ = strings.Cut(chapter, "\n## ")
+	for key := range keysOf(reflect.TypeFor[config.Config](), map[string]bool{}) {
+		named := regexp.MustCompile("`(\\w+[.])*" + regexp.QuoteMeta(key) + "([.]<id>|\\[\\])?`")
+		assert.True(t, named.MatchString(chapter), "nothing is said of %s", key)
+	}
+}
+
+// keysOf adds the names of all keys of a configuration to seen, and those below them.
+func keysOf(of reflect.Type, seen map[string]bool) map[string]bool {
+	switch of.Kind() {
+	case reflect.Slice, reflect.Pointer, reflect.Map:
+		return keysOf(of.Elem(), seen)
+	case reflect.Struct:
+		for i := range of.NumField() {
+			field := of.Field(i)
+			if key := field.Tag.Get("mapstructure"); key != "" && key != "-" {
+				if field.Type.Kind() != reflect.Struct { // its keys stand for it
+					seen[key] = true
+				}
+				keysOf(field.Type, seen)
+			}
+		}
+	}
+	return seen
+}
