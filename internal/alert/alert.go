@@ -43,7 +43,7 @@ type Overflow struct {
 	Bytes          int64            // of those
 	Score          float64          // the highest of those
 	Rules          []OverflowRule   // by id
-	Entities       []OverflowEntity // the first OverflowEntities, in order of appearance
+	Entities       []OverflowEntity // the OverflowEntities of the highest scores, those first
 	Others         int              // alerts held back of entities beyond those
 	DryRun         bool             // of rules in dry run, which have a cap of their own
 }
@@ -60,6 +60,7 @@ type OverflowEntity struct {
 	Fields []flow.Field
 	Values []string
 	Alerts int
+	Score  float64 // the highest
 }
 
 // OverflowEntities bounds the entities that an Overflow names.

@@ -361,8 +361,8 @@ func (o *overflow) save(w *codec.Writer) {
 func (o *overflow) load(r *codec.Reader) {
 	o.alerts, o.bytes, o.score, o.others = int(r.Natural()), r.Natural(), readFloat(r), int(r.Natural())
 	o.loadRules(r)
-	for range r.Count(3) {
-		o.keep(readEntity(r))
+	for range r.Count(11) {
+		o.keep(readEntity(r, true))
 	}
 	for range r.Count(9) {
 		o.note(r.Fixed(), r.Natural())
@@ -374,7 +374,7 @@ func (o *overflow) loadFirst(r *codec.Reader) {
 	o.alerts, o.others = int(r.Natural()), int(r.Natural())
 	o.loadRules(r)
 	for range r.Count(5) {
-		e, w := readEntity(r), loadWindow(r)
+		e, w := readEntity(r, false), loadWindow(r)
 		o.keep(e)
 		key := appendPart(nil, e.Rule)
 		for _, value := range e.Values {
@@ -391,12 +391,4 @@ func (o *overflow) loadRules(r *codec.Reader) {
 		}
 		o.rules[r.Text()] = int(r.Natural())
 	}
-}
-
-func (o *overflow) keep(e OverflowEntity) {
-	if len(o.entities) == OverflowEntities {
-		o.others += e.Alerts
-		return
-	}
-	o.entities = append(o.entities, e)
 }

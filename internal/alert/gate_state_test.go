@@ -189,7 +189,10 @@ func firstState(g *Gate) []byte {
 	}
 	w.Uint(uint64(len(p.overflow.entities)))
 	for i := range p.overflow.entities {
-		appendEntity(&w, &p.overflow.entities[i])
+		e := &p.overflow.entities[i]
+		w.Text(e.Rule)
+		appendKey(&w, e.Fields, e.Values)
+		w.Int(int64(e.Alerts))
 		window{windowStart.UnixNano(), threeHours}.save(&w)
 	}
 	w.Uint(uint64(p.entities.len()))

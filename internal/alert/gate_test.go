@@ -202,6 +202,57 @@ func TestWhatExceedsTheCapIsReportedWhenTheIntervalEnds(t *testing.T) {
 	assert.Len(t, admit(g, late), 1, "what was held back by the cap may alert when it is found again")
 }
 
+// Given a flood of small alerts that fills the interval and the list, then the theft behind it is named all the same, first of all.
+func TestTheWorstOfWhatIsHeldBackIsNamed(t *testing.T) {
+	g := newGate(func(o *GateOptions) { o.MaxPerInterval = 1 })
+	for port := range 100 {
+		f := at(0, strconv.Itoa(1000+port), 80)
+		f.Actual = 1_000_000
+		admit(g, f)
+	}
+	theft := at(0, "4444", 97)
+	theft.Actual = 5_000_000_000
+	assert.Empty(t, admit(g, theft))
+	theft.Actual, theft.Score = 6_000_000_000, 98.5
+	assert.Empty(t, admit(g, theft), "another key finds the same window")
+	o := g.Tick(windowStart.Add(15*time.Minute), nil)[0].(Overflow)
+	require.Len(t, o.Entities, OverflowEntities)
+	assert.Equal(t, []string{"4444"}, o.Entities[0].Values)
+	assert.Equal(t, 98.5, o.Entities[0].Score)
+	assert.Equal(t, 1, o.Entities[0].Alerts)
+	assert.Equal(t, []string{"1001"}, o.Entities[1].Values, "of the same score the first")
+	assert.Equal(t, 100, o.Alerts)
+	assert.Equal(t, 80, o.Others)
+	assert.EqualValues(t, 6_099_000_000, o.Bytes)
+	assert.Equal(t, 98.5, o.Score)
+}
+
+// A window of an entity that is not named counts once, too, however many keys find it.
+func TestWhatIsNotNamedCountsOnce(t *testing.T) {
+	g := newGate(func(o *GateOptions) { o.MaxPerInterval = 1 })
+	for range 3 {
+		for port := range 50 {
+			admit(g, at(0, strconv.Itoa(port), 80))
+		}
+	}
+	o := g.Tick(windowStart.Add(15*time.Minute), nil)[0].(Overflow)
+	assert.Equal(t, 49, o.Alerts)
+	assert.Equal(t, 49-OverflowEntities, o.Others)
+}
+
+// Given more windows than are told apart, all are counted, and no more is kept of them.
+func TestAnOverflowIsBounded(t *testing.T) {
+	g := newGate(func(o *GateOptions) { o.MaxPerInterval = 1 })
+	for port := range 2 * maxOverflowWindows {
+		admit(g, at(0, strconv.Itoa(port), 80))
+	}
+	assert.Len(t, g.live.overflow.seen, maxOverflowWindows)
+	assert.Equal(t, 2*maxOverflowWindows-1, g.live.overflow.alerts)
+	g = reopened(t, g, func(o *GateOptions) { o.MaxPerInterval = 1 })
+	admit(g, at(0, "5", 80))
+	assert.Equal(t, 2*maxOverflowWindows-1, g.live.overflow.alerts, "what was told apart before the restart")
+}
+
 func TestTheNextIntervalsFirstFindingBringsTheOverflowBeforeIt(t *testing.T) {
 	g := newGate(func(o *GateOptions) { o.MaxPerInterval = 1 })
 	known := admit(g, at(-8, "2", 80))

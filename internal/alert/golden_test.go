@@ -72,8 +72,8 @@ func samples() map[string]Alert {
 			Bytes: 7_300_000_000, Score: 93.5,
 			Rules: []OverflowRule{{"unusual_destination_port", 9}, {"unusual_region", 3}},
 			Entities: []OverflowEntity{
-				{"unusual_destination_port", []flow.Field{flow.DestinationPort}, []string{"4444"}, 1},
-				{"unusual_region", []flow.Field{flow.DestinationRegion}, []string{"Victoria"}, 2},
+				{"unusual_destination_port", []flow.Field{flow.DestinationPort}, []string{"4444"}, 1, 93.5},
+				{"unusual_region", []flow.Field{flow.DestinationRegion}, []string{"Victoria"}, 2, 80},
 			},
 		},
 		"suppressed": Suppression{

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"encoding/binary"
 	"maps"
 	"slices"
@@ -21,7 +22,7 @@ type overflow struct {
 	bytes    int64
 	score    float64 // the highest
 	rules    map[string]int
-	entities []OverflowEntity
+	entities []OverflowEntity // in order of appearance
 	others   int
 	seen     map[uint64]int64 // bytes that were counted, by hash of entity and window
 }
@@ -34,19 +35,19 @@ func (o *overflow) add(entityKey []byte, f *detector.Finding) bool {
 	o.score = max(o.score, f.Score)
 	o.bytes = plus(o.bytes, max(0, f.Actual-counted))
 	o.note(w, max(counted, f.Actual))
-	if again {
-		return false
-	}
 	listed := slices.IndexFunc(o.entities, func(e OverflowEntity) bool {
 		return e.Rule == f.Rule && slices.Equal(e.Values, f.Values)
 	})
-	switch {
-	case listed >= 0:
+	if listed >= 0 {
+		o.entities[listed].Score = max(o.entities[listed].Score, f.Score)
+	}
+	if again {
+		return false
+	}
+	if listed >= 0 {
 		o.entities[listed].Alerts++
-	case len(o.entities) < OverflowEntities:
-		o.entities = append(o.entities, OverflowEntity{Rule: f.Rule, Fields: f.Fields, Values: f.Values, Alerts: 1})
-	default:
-		o.others++
+	} else {
+		o.keep(OverflowEntity{Rule: f.Rule, Fields: f.Fields, Values: f.Values, Alerts: 1, Score: f.Score})
 	}
 	if o.rules == nil {
 		o.rules = make(map[string]int)
@@ -54,6 +55,26 @@ func (o *overflow) add(entityKey []byte, f *detector.Finding) bool {
 	o.alerts++
 	o.rules[f.Rule]++
 	return true
+}
+
+// keep lists an entity. Where there is no room, the one of the lowest score becomes one of the others: a flood of small alerts
+// does not keep a theft from being named.
+func (o *overflow) keep(e OverflowEntity) {
+	if len(o.entities) == OverflowEntities {
+		lowest := 0
+		for i := range o.entities {
+			if o.entities[i].Score <= o.entities[lowest].Score {
+				lowest = i
+			}
+		}
+		if e.Score <= o.entities[lowest].Score {
+			o.others += e.Alerts
+			return
+		}
+		o.others += o.entities[lowest].Alerts
+		o.entities = slices.Delete(o.entities, lowest, lowest+1)
+	}
+	o.entities = append(o.entities, e)
 }
 
 // note remembers that a window was counted, while there is room.
@@ -71,6 +92,7 @@ func (o *overflow) report(start time.Time, lasts time.Duration, p *passage) Over
 		Start: start, End: start.Add(lasts), MaxPerInterval: p.maxPerInterval,
 		Alerts: o.alerts, Bytes: o.bytes, Score: o.score, Entities: o.entities, Others: o.others, DryRun: p.dryRun,
 	}
+	slices.SortStableFunc(r.Entities, func(a, b OverflowEntity) int { return cmp.Compare(b.Score, a.Score) })
 	for _, id := range slices.Sorted(maps.Keys(o.rules)) {
 		r.Rules = append(r.Rules, OverflowRule{Rule: id, Alerts: o.rules[id]})
 	}

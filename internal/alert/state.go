@@ -14,7 +14,7 @@ import (
 const (
 	kindAnomaly1    = "anomaly"   // of the first version, without flows' ids, nor since when contributors are known
 	kindAnomaly     = "anomaly/2" // as written here
-	kindOverflow1   = "overflow"  // of the first version, without bytes and score
+	kindOverflow1   = "overflow"  // of the first version, without bytes and scores
 	kindOverflow    = "overflow/2"
 	kindSuppression = "suppression"
 	kindHealth      = "health"
@@ -258,7 +258,7 @@ func readOverflow(r *codec.Reader, whole, dryRun bool) Overflow {
 		o.Rules = append(o.Rules, OverflowRule{Rule: r.Text(), Alerts: int(r.Natural())})
 	}
 	for range r.Count(3) {
-		o.Entities = append(o.Entities, readEntity(r))
+		o.Entities = append(o.Entities, readEntity(r, whole))
 	}
 	o.Others = int(r.Natural())
 	if whole {
@@ -295,12 +295,16 @@ func appendEntity(w *codec.Writer, e *OverflowEntity) {
 	w.Text(e.Rule)
 	appendKey(w, e.Fields, e.Values)
 	w.Int(int64(e.Alerts))
+	appendFloat(w, e.Score)
 }
 
-func readEntity(r *codec.Reader) OverflowEntity {
+func readEntity(r *codec.Reader, scored bool) OverflowEntity {
 	e := OverflowEntity{Rule: r.Text()}
 	e.Fields, e.Values = readKey(r)
 	e.Alerts = int(r.Natural())
+	if scored {
+		e.Score = readFloat(r)
+	}
 	return e
 }
 
