@@ -46,6 +46,7 @@ func Bounds() map[string]rule.Bound {
 		"alerts.interval":                     {From: float64(shortestInterval), To: float64(day)},
 		"alerts.max_per_interval":             {From: 1, To: mostPerInterval},
 		"alerts.suppress_for":                 {To: float64(longestSuppress)},
+		"alerts.suppress_by":                  rule.GroupBound(), "alerts.suppress_by[]": {OneOf: rule.GroupParts()},
 
 		"checkpoint_interval": {From: float64(shortestCheckpoint), To: float64(longestCheckpoint)},
 	}

@@ -45,13 +45,14 @@ func Bounds() map[string]Bound {
 	return map[string]Bound{
 		"by": key, "by[]": field,
 		"details": {To: maxDetails}, "details[]": key, "details[][]": field,
-		"threshold":          {To: 100},
-		"alert_budget":       {Above: true, To: unlimited},
-		"min_bytes":          {To: unlimited},
-		"max_entities":       {From: 1, To: maxMaxEntities},
-		"windows":            {From: 1, To: unlimited},
-		"windows[]":          {From: float64(time.Minute), To: float64(day)},
-		"suppress_for":       {To: float64(4 * week)},
+		"threshold":    {To: 100},
+		"alert_budget": {Above: true, To: unlimited},
+		"min_bytes":    {To: unlimited},
+		"max_entities": {From: 1, To: maxMaxEntities},
+		"windows":      {From: 1, To: unlimited},
+		"windows[]":    {From: float64(time.Minute), To: float64(day)},
+		"suppress_for": {To: float64(4 * week)},
+		"suppress_by":  GroupBound(), "suppress_by[]": {OneOf: GroupParts()},
 		"severity":           {OneOf: Severities()},
 		"risk_score":         {To: 100},
 		"name":               {Pattern: notBlank},
@@ -72,6 +73,14 @@ func FieldNames() []string {
 		names = append(names, flow.Field(f).String())
 	}
 	return names
+}
+
+// GroupBound is how many parts a group may have, as suppress_by says it.
+func GroupBound() Bound { return Bound{To: maxGroupParts} }
+
+// GroupParts lists what parts a group may have.
+func GroupParts() []string {
+	return append([]string{GroupEntity, GroupSource, GroupRule}, FieldNames()...)
 }
 
 // ExceptionBounds returns the bounds of what an ExceptionConfig may say, as Bounds does.
