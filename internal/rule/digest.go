@@ -17,7 +17,8 @@ const digestLength = 16
 
 // Digest names a set of rules: 16 hexadecimal digits of the SHA-256 of all that they say. It is the same in whatever
 // order the rules come, and another as soon as one says something else. What is not set does not enter it, so that
-// rules keep their digest when exfil learns of a setting that they do not use.
+// rules keep their digest when exfil learns of a setting that they do not use; nor does an empty list, which for a rule in
+// force (see Rule.Inherit) says the same as none.
 func Digest(rules []Rule) string {
 	ordered := slices.Clone(rules)
 	slices.SortStableFunc(ordered, func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })

@@ -66,7 +66,9 @@ func match(globs []string) ([]string, error) {
 		case len(found) == 0:
 			errs = append(errs, fmt.Errorf("rule_files[%d]: %w: %q matches nothing; correct it or leave it out", i, ErrNoFiles, glob))
 		}
-		paths = append(paths, found...)
+		for _, path := range found {
+			paths = append(paths, filepath.Clean(path))
+		}
 	}
 	slices.Sort(paths)
 	return slices.Compact(paths), errors.Join(errs...)

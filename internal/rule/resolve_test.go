@@ -252,7 +252,8 @@ func write(t *testing.T, dir, name, text string) string {
 
 func TestRuleFilesSayWhatTheConfigurationMaySay(t *testing.T) {
 	dir := t.TempDir()
-	one := write(t, dir, "one.yaml", "unusual_region: {threshold: 80, min_bytes: 2MiB, windows: [3h]}\n")
+	write(t, dir, "one.yaml", "unusual_region: {threshold: 80, min_bytes: 2MiB, windows: [3h]}\n")
+	one := dir + "/./one.yaml" // another word for the same file
 	write(t, dir, "two.yaml", "by_user:\n  by: [user.name]\n  suppress_for: 1h\n")
 
 	overrides, err := LoadFiles([]string{filepath.Join(dir, "*.yaml"), one})
