@@ -95,6 +95,7 @@ func CalendarBounds() map[string]Bound {
 	bounds := trafficBounds()
 	bounds["when"] = Bound{From: 1, To: maxWhen, Required: true}
 	bounds["when[].start"] = Bound{Required: true}
+	bounds["when[].rrule"] = Bound{Pattern: `^$|[fF][rR][eE][qQ]=([dDwWyY]|[mM][oO])`} // daily to yearly
 	bounds["when[].duration"] = Bound{Above: true, To: float64(longestAgain)}
 	return bounds
 }

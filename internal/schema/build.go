@@ -20,6 +20,7 @@ const (
 	durationPattern = `^\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$|^\+?0$`
 	sizePattern     = `^\s*([0-9]+(\.[0-9]*)?|\.[0-9]+)\s*([kKmMgGtTpP][iI]?[bB]|[bB])?\s*$`
 	datePattern     = `^([0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))?$`
+	localPattern    = `^([0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?Z?)?)?)?$` // Z of what is not quoted
 	idPattern       = `^[a-zA-Z][0-9a-zA-Z_]{0,62}(/.+)?$`
 )
 
@@ -30,6 +31,7 @@ var (
 	durationType = reflect.TypeFor[time.Duration]()
 	sizeType     = reflect.TypeFor[bytesize.Size]()
 	dateType     = reflect.TypeFor[rule.Date]()
+	localType    = reflect.TypeFor[rule.LocalTime]()
 	idType       = reflect.TypeFor[component.ID]()
 	textType     = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
@@ -107,6 +109,8 @@ func (b *builder) plain(t reflect.Type, at place, what reflect.Value) (*schema, 
 		return b.orExpansion(size(at.bound())), nil
 	case dateType:
 		return b.orExpansion(&schema{Type: "string", Pattern: datePattern}), nil
+	case localType:
+		return b.orExpansion(&schema{Type: "string", Pattern: localPattern}), nil
 	case idType:
 		return b.orExpansion(&schema{Type: "string", Pattern: idPattern}), nil
 	}
