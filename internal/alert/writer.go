@@ -50,6 +50,10 @@ type schema interface {
 	health(lr plog.LogRecord, h *Health)
 	// own returns where a record that is written has the attributes under exfil.
 	own(lr plog.LogRecord) pcommon.Map
+	// identify gives a record that is written another uid.
+	identify(lr plog.LogRecord, id string)
+	// tenant names a tenant where the schema has a place for it.
+	tenant(lr plog.LogRecord, name string)
 }
 
 // Options of a Writer.
@@ -72,6 +76,7 @@ type Writer struct {
 	bands    []rule.SeverityBand
 	digest   string // of the rules
 	schema   schema
+	tenant   *Tenant // nil: tenants are not told apart
 }
 
 // NewWriter makes a writer for alerts of the rules, all that are in force. The error wraps ErrUnknownSchema.
@@ -104,7 +109,7 @@ func (w *Writer) Append(dst plog.Logs, a Alert, now time.Time) {
 	lr := w.records(dst).AppendEmpty()
 	lr.SetTimestamp(pcommon.NewTimestampFromTime(a.At()))
 	lr.SetObservedTimestamp(pcommon.NewTimestampFromTime(now))
-	switch a := a.(type) {
+	switch a := w.tenant.owned(a).(type) {
 	case Anomaly:
 		lr.SetEventName(EventAnomaly)
 		w.setSeverity(lr, &a)
@@ -123,6 +128,7 @@ func (w *Writer) Append(dst plog.Logs, a Alert, now time.Time) {
 		w.schema.health(lr, &a)
 	}
 	putRuleset(w.schema.own(lr), w.digest)
+	w.tenant.sign(lr, w.schema, a.ID())
 }
 
 // setSeverity says how grave an anomaly is. Those of rules in dry run are information, whatever the rule says of itself: what
@@ -156,7 +162,9 @@ func (w *Writer) records(dst plog.Logs) plog.LogRecordSlice {
 			return scopes.At(0).LogRecords()
 		}
 	}
-	scope := resources.AppendEmpty().ScopeLogs().AppendEmpty()
+	resource := resources.AppendEmpty()
+	w.tenant.PutResource(resource.Resource())
+	scope := resource.ScopeLogs().AppendEmpty()
 	scope.Scope().SetName(ScopeName)
 	scope.Scope().SetVersion(w.version)
 	w.schema.scope(scope.Scope())

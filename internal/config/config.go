@@ -46,6 +46,11 @@ type Config struct {
 	Contributors Contributors `mapstructure:"contributors"`
 	Alerts       Alerts       `mapstructure:"alerts"`
 
+	// PartitionBy says by what tenants are told apart; nil: all traffic is one organisation's.
+	PartitionBy *PartitionBy `mapstructure:"partition_by"`
+	// MaxTenants bounds the tenants that are told apart; those that come later share one.
+	MaxTenants int `mapstructure:"max_tenants"`
+
 	// PassThrough says whether records go on to the next consumer; if not, only alerts leave.
 	PassThrough bool `mapstructure:"pass_through"`
 	// Storage names the extension that keeps what is learned over a restart; nil: it is lost.
@@ -120,6 +125,7 @@ func Default() *Config {
 		MinBytes:        1_000_000,
 		AlertBudget:     1,
 		MaxEntities:     100_000,
+		MaxTenants:      100,
 		Contributors:    defaultContributors(),
 		Alerts: Alerts{
 			Schema:         "otel",

@@ -40,6 +40,7 @@ func (c *Config) Validate() error {
 	c.checkWindows(&p)
 	c.checkTimes(&p)
 	c.checkBounds(&p)
+	c.checkTenants(&p)
 	c.checkGeo(&p)
 	c.checkRules(&p)
 	c.checkContributors(&p)

@@ -64,7 +64,7 @@ func (i *Instance) DecodeMetrics(md pmetric.Metrics) *observer.Batch {
 // through the instance's own outlets where it has any. That they could not be delivered is no
 // reason to send the delivery again, and so no error: they are kept and tried again.
 func (i *Instance) Commit(ctx context.Context, b *observer.Batch) {
-	i.engine.observer.Commit(b)
+	i.engine.observer.Commit(ctx, b)
 	i.engine.alerts.emitThrough(ctx, i.alerts)
 	i.engine.gauges.emitThrough(ctx, i.gauges)
 }

@@ -15,15 +15,7 @@ func (l alertLoad) waiting() int64                { return l.Pending() }
 func (alertLoad) words() (subject, things string) { return "Alerts", "alerts" }
 
 func (l alertLoad) deliver(ctx context.Context, next consumer.Logs) (int, error) {
-	alerts, n := l.Alerts()
-	if n == 0 {
-		return 0, nil
-	}
-	if err := next.ConsumeLogs(ctx, alerts); err != nil {
-		return n, err
-	}
-	l.Delivered(n)
-	return n, nil
+	return l.DeliverAlerts(ctx, next.ConsumeLogs)
 }
 
 // gaugeLoad are the gauges of the windows that an observer has closed.
@@ -33,14 +25,5 @@ func (l gaugeLoad) waiting() int64                { return l.PendingWindows() }
 func (gaugeLoad) words() (subject, things string) { return "Gauges", "windows" }
 
 func (l gaugeLoad) deliver(ctx context.Context, next consumer.Metrics) (int, error) {
-	windows := l.PendingWindows()
-	if windows == 0 {
-		return 0, nil
-	}
-	gauges, mark := l.Gauges()
-	if err := next.ConsumeMetrics(ctx, gauges); err != nil {
-		return int(windows), err
-	}
-	l.DeliveredGauges(mark)
-	return int(windows), nil
+	return l.DeliverGauges(ctx, next.ConsumeMetrics)
 }

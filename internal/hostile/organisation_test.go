@@ -95,20 +95,22 @@ func emptyBatch() (plog.Logs, plog.LogRecordSlice) {
 func (o *organisation) send(connections ...sent) { o.deliver(records(connections...)) }
 
 func (o *organisation) deliver(ld plog.Logs) {
-	o.Commit(o.Decode(ld))
+	o.Commit(o.t.Context(), o.Decode(ld))
 	o.take()
 }
 
 func (o *organisation) take() {
-	ld, n := o.Alerts()
-	for _, rl := range ld.ResourceLogs().All() {
-		for _, sl := range rl.ScopeLogs().All() {
-			for _, lr := range sl.LogRecords().All() {
-				o.told = append(o.told, lr)
+	_, err := o.DeliverAlerts(o.t.Context(), func(_ context.Context, ld plog.Logs) error {
+		for _, rl := range ld.ResourceLogs().All() {
+			for _, sl := range rl.ScopeLogs().All() {
+				for _, lr := range sl.LogRecords().All() {
+					o.told = append(o.told, lr)
+				}
 			}
 		}
-	}
-	o.Delivered(n)
+		return nil
+	})
+	require.NoError(o.t, err)
 }
 
 var (

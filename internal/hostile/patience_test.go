@@ -1,12 +1,14 @@
 package hostile_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otel-exfil/exfil/internal/config"
 )
@@ -41,8 +43,12 @@ func TestAKeyThatWasGrownIsStillWatched(t *testing.T) {
 // upper is the threshold of a port in the last window that closed.
 func (o *organisation) upper(port string) int64 {
 	o.t.Helper()
-	md, mark := o.Gauges()
-	o.DeliveredGauges(mark)
+	md := pmetric.NewMetrics()
+	_, err := o.DeliverGauges(o.t.Context(), func(_ context.Context, gauges pmetric.Metrics) error {
+		md = gauges
+		return nil
+	})
+	require.NoError(o.t, err)
 	upper := int64(-1)
 	for _, rm := range md.ResourceMetrics().All() {
 		for _, sm := range rm.ScopeMetrics().All() {

@@ -17,7 +17,12 @@ import (
 // gets them and the moment after. It belongs to one goroutine at a time, and ends with
 // either Commit or Discard.
 type Batch struct {
-	part
+	parts   []*part        // one a tenant; those from used on are empty, for another delivery
+	used    int            // of parts
+	places  map[string]int // in parts, by the tenant's name
+	waiting int            // of parts, those of tenants that have no place yet
+	at      *part          // of the records in hand
+
 	scratch decode.Scratch
 	records []flow.Record    // of the log record in hand
 	matched []int32          // of the flow in hand
@@ -34,6 +39,9 @@ type Batch struct {
 
 // part is what a batch holds of a tenant.
 type part struct {
+	name   string
+	tenant *tenant // nil: it has no place yet, which it gets once the batch is delivered
+
 	flows []flow.Flow // leaving ones only
 	// excepted are the exceptions that flows fall under, in the order of flows.
 	excepted []excepting
@@ -48,7 +56,11 @@ type part struct {
 // size is how much memory the part holds on to, in its longest list's elements.
 func (p *part) size() int { return max(cap(p.flows), cap(p.counted), cap(p.heard)) }
 
+// empty says whether the part tells nothing of its tenant's traffic.
+func (p *part) empty() bool { return len(p.flows) == 0 && len(p.heard) == 0 }
+
 func (p *part) reset() {
+	p.name, p.tenant = "", nil
 	p.flows = p.flows[:0]
 	p.excepted = p.excepted[:0]
 	p.runningTotals = false
@@ -63,6 +75,7 @@ const maxKeptFlows = 32_768
 
 func newBatch() *Batch {
 	return &Batch{
+		places:   make(map[string]int),
 		reasons:  make([]int64, len(decode.Reasons())),
 		outcomes: make([]int64, len(flow.Outcomes())),
 		points:   make([]int64, len(stream.Outcomes())),
@@ -70,7 +83,11 @@ func newBatch() *Batch {
 }
 
 func (b *Batch) reset() {
-	b.part.reset()
+	for _, p := range b.parts[:b.used] {
+		p.reset()
+	}
+	clear(b.places)
+	b.used, b.waiting, b.at = 0, 0, nil
 	b.records = b.records[:0]
 	b.record = condition.Record{}
 	b.read, b.own, b.repeated, b.exempted = 0, 0, 0, 0
@@ -79,14 +96,66 @@ func (b *Batch) reset() {
 	clear(b.points)
 }
 
+// turn takes in hand the part of the tenant of a name, that of those without room where it has none. Whatever a delivery names,
+// there are no more parts than there may be tenants.
+func (b *Batch) turn(name string, tenants *tenants) {
+	if b.used > 0 && b.at.name == name {
+		return
+	}
+	place, known := b.places[name]
+	if !known {
+		t := tenants.find(name, b.waiting)
+		if t != nil && t.name() != name {
+			b.turn(t.name(), tenants)
+			return
+		}
+		place = b.add(name, t)
+	}
+	b.at = b.parts[place]
+}
+
+// add begins a part and returns its place.
+func (b *Batch) add(name string, t *tenant) int {
+	place := b.used
+	if place == len(b.parts) {
+		b.parts = append(b.parts, &part{})
+	}
+	b.used++
+	b.places[name] = place
+	b.parts[place].name, b.parts[place].tenant = name, t
+	if t == nil {
+		b.waiting++
+	}
+	return place
+}
+
+// size is how much memory the batch holds on to, in elements of its longest lists.
+func (b *Batch) size() int {
+	n := 0
+	for _, p := range b.parts {
+		n += p.size()
+	}
+	return max(n, cap(b.records))
+}
+
+// take returns a batch that holds nothing yet, of records whose tenant nobody has named.
+func (o *Observer) take() *Batch {
+	b := o.batches.Get().(*Batch)
+	b.scratch.Now = o.now()
+	b.turn("", o.tenants)
+	return b
+}
+
 // Decode reads the flows of ld without counting anything yet. Call it before ld is handed on:
 // the next consumer may change it. It takes no lock and keeps nothing of ld but strings.
 func (o *Observer) Decode(ld plog.Logs) *Batch {
-	b := o.batches.Get().(*Batch)
-	b.scratch.Now = o.now()
+	b := o.take()
 	resources := ld.ResourceLogs()
 	for i := range resources.Len() {
 		resource := resources.At(i)
+		if o.partition.attribute != "" {
+			b.turn(o.partition.ofResource(resource.Resource()), o.tenants)
+		}
 		o.decoder.Resource(&b.scratch, resource.Resource())
 		b.record.Resource = resource
 		scopes := resource.ScopeLogs()
@@ -140,18 +209,19 @@ func (o *Observer) decodeRecord(b *Batch, lr plog.LogRecord) {
 // resolve adds the flow of bytes that leave, if r is one, completed by its place. It was read of a log record, nil if of a
 // data point.
 func (o *Observer) resolve(b *Batch, r *flow.Record, log *condition.Record) {
-	n := len(b.flows)
-	b.flows = slices.Grow(b.flows, 1)[:n+1]
-	f := &b.flows[n]
+	p := b.at
+	n := len(p.flows)
+	p.flows = slices.Grow(p.flows, 1)[:n+1]
+	f := &p.flows[n]
 	outcome := o.scope.Resolve(r, f)
 	b.outcomes[outcome]++
 	if outcome != flow.Leaves {
-		b.flows = b.flows[:n]
+		p.flows = p.flows[:n]
 		return
 	}
 	if o.locator != nil {
 		f.Place = o.locator.Complete(f.Place, f.Destination)
 	}
 	o.except(b, n, log)
-	b.runningTotals = b.runningTotals || f.Total != 0
+	p.runningTotals = p.runningTotals || f.Total != 0
 }

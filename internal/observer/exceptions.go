@@ -46,18 +46,19 @@ func (s *shared) openNetworkFiles(interval time.Duration) error {
 	return nil
 }
 
-// except notes the exceptions and calendars that flow i of b falls under. It was read of a log record, nil if of a data point.
+// except notes the exceptions and calendars that flow i of the part in hand falls under. It was read of a log record, nil if of a data point.
 func (s *shared) except(b *Batch, i int, log *condition.Record) {
+	p := b.at
 	if s.matcher.Len() > 0 {
-		b.matched = s.matcher.Match(&b.flows[i], log, b.matched[:0])
+		b.matched = s.matcher.Match(&p.flows[i], log, b.matched[:0])
 		for _, exception := range b.matched {
-			b.excepted = append(b.excepted, excepting{flow: i, exception: int(exception)})
+			p.excepted = append(p.excepted, excepting{flow: i, exception: int(exception)})
 		}
 	}
 	if s.calendar.Len() > 0 {
-		b.matched = s.calendar.Match(&b.flows[i], log, b.matched[:0])
+		b.matched = s.calendar.Match(&p.flows[i], log, b.matched[:0])
 		for _, calendar := range b.matched {
-			b.excepted = append(b.excepted, excepting{flow: i, exception: int(calendar), calendar: true})
+			p.excepted = append(p.excepted, excepting{flow: i, exception: int(calendar), calendar: true})
 		}
 	}
 }
@@ -95,12 +96,12 @@ func (t *tenant) reviewExceptions(now time.Time) {
 	}
 	t.calendar.Extend(now)
 	for _, news := range exceptions {
-		t.logger.Warn(advice(news.Status), zap.String("exception", news.Name), zap.String("owner", news.Owner),
-			zap.String("reason", news.Reason), zap.String("expires", news.Expires), zap.Time("since", news.Since))
+		t.logger.Warn(advice(news.Status), append(t.tell(), zap.String("exception", news.Name), zap.String("owner", news.Owner),
+			zap.String("reason", news.Reason), zap.String("expires", news.Expires), zap.Time("since", news.Since))...)
 	}
 	for _, news := range calendars {
-		t.logger.Warn(calendarAdvice(news.Status), zap.String("calendar", news.Name), zap.String("owner", news.Owner),
-			zap.String("reason", news.Reason), zap.Int64("flows", news.Flows), zap.Time("since", news.Since))
+		t.logger.Warn(calendarAdvice(news.Status), append(t.tell(), zap.String("calendar", news.Name), zap.String("owner", news.Owner),
+			zap.String("reason", news.Reason), zap.Int64("flows", news.Flows), zap.Time("since", news.Since))...)
 	}
 }
 
@@ -132,20 +133,45 @@ func calendarAdvice(status rule.ExceptionStatus) string {
 	return "A calendar has matched nothing for 30 days and three of its windows; correct it or remove it"
 }
 
-// Exceptions tells how the exceptions stand and what fell under them, in the order of the configuration.
+// Exceptions tells how the exceptions stand and what fell under them, in the order of the configuration. Each tenant has accounts of
+// its own; here they are summed up.
 func (o *Observer) Exceptions() []rule.ExceptionReport {
-	o.cut.RLock()
-	defer o.cut.RUnlock()
-	o.tenant.admission.Lock()
-	defer o.tenant.admission.Unlock()
-	return o.tenant.exceptions.Reports(o.now())
+	return o.reports(func(t *tenant) *rule.Exceptions { return t.exceptions })
 }
 
 // Calendars tells the same of the calendars.
 func (o *Observer) Calendars() []rule.ExceptionReport {
+	return o.reports(func(t *tenant) *rule.Exceptions { return t.calendars })
+}
+
+func (o *Observer) reports(of func(*tenant) *rule.Exceptions) (all []rule.ExceptionReport) {
 	o.cut.RLock()
 	defer o.cut.RUnlock()
-	o.tenant.admission.Lock()
-	defer o.tenant.admission.Unlock()
-	return o.tenant.calendars.Reports(o.now())
+	now := o.now()
+	for _, t := range o.tenants.list() {
+		t.admission.Lock()
+		reports := of(t).Reports(now)
+		t.admission.Unlock()
+		all = sumReports(all, reports)
+	}
+	return all
+}
+
+// sumReports adds a tenant's reports to those of others, nil if it is the first.
+func sumReports(all, reports []rule.ExceptionReport) []rule.ExceptionReport {
+	if all == nil {
+		return reports
+	}
+	for i := range all {
+		sum, r := &all[i], &reports[i]
+		if sum.Status == rule.ExceptionIdle { // it is not if one tenant's is not
+			sum.Status = r.Status
+		}
+		if r.Since.After(sum.Since) {
+			sum.Since = r.Since
+		}
+		sum.Flows, sum.AboveFlows = plus(sum.Flows, r.Flows), plus(sum.AboveFlows, r.AboveFlows)
+		sum.Bytes, sum.AboveBytes = plus(sum.Bytes, r.Bytes), plus(sum.AboveBytes, r.AboveBytes)
+	}
+	return all
 }

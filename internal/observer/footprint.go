@@ -63,7 +63,8 @@ const (
 )
 
 // Footprint says how much memory an observer of a configuration that Validate has passed takes at most, whatever is
-// sent to it.
+// sent to it: for all traffic or, where tenants are told apart, for each of them, for the one whom no record names and for the
+// one of those who found no room.
 func Footprint(cfg *config.Config) (Memory, error) {
 	rules, err := cfg.EnabledRules()
 	if err != nil {

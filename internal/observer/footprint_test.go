@@ -75,8 +75,8 @@ func TestTheFootprintIsWhatIsTaken(t *testing.T) {
 			return taken(func() any {
 				o, err := New(cfg, Settings{})
 				require.NoError(t, err)
-				fillWindows(o.tenant.detector, n, windows)
-				require.InEpsilon(t, 5*n, o.tenant.detector.Stats().Keys, 0.01, "all keys are full")
+				fillWindows(o.tenants.rest.detector, n, windows)
+				require.InEpsilon(t, 5*n, o.tenants.rest.detector.Stats().Keys, 0.01, "all keys are full")
 				return o
 			})
 		}
@@ -94,7 +94,7 @@ func TestTheFootprintOfContributors(t *testing.T) {
 	measured := taken(func() any {
 		o, err := New(cfg, Settings{})
 		require.NoError(t, err)
-		fillWindows(o.tenant.detector, n, 30)
+		fillWindows(o.tenants.rest.detector, n, 30)
 		at := monday.Add(30*time.Hour + 10*time.Minute)
 		for kind := range 40 {
 			flows := make([]flow.Flow, n)
@@ -106,7 +106,7 @@ func TestTheFootprintOfContributors(t *testing.T) {
 					Place: flow.Place{Region: fmt.Sprintf("Region %05d", k), Country: "US"},
 				}
 			}
-			o.tenant.detector.Observe(flows, at, nil)
+			o.tenants.rest.detector.Observe(flows, at, nil)
 		}
 		return o
 	})

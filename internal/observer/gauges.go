@@ -14,19 +14,23 @@ import (
 // gauges are what docs/baseline-metrics.md describes: a data point of each gauge for each
 // entity of each rule and window.
 type gauges struct {
+	tenant                       *alert.Tenant // whose they are
 	bytes, typical, upper, score pmetric.NumberDataPointSlice
 }
 
 // writeGauges writes closed windows into a batch of its own. A gauge without a data point is left out.
-func writeGauges(windows []detector.ClosedWindow, version string) pmetric.Metrics {
+func writeGauges(windows []detector.ClosedWindow, version string, of *alert.Tenant) pmetric.Metrics {
 	md := pmetric.NewMetrics()
 	if len(windows) == 0 {
 		return md
 	}
-	scope := md.ResourceMetrics().AppendEmpty().ScopeMetrics().AppendEmpty()
+	resource := md.ResourceMetrics().AppendEmpty()
+	of.PutResource(resource.Resource())
+	scope := resource.ScopeMetrics().AppendEmpty()
 	scope.Scope().SetName(alert.ScopeName)
 	scope.Scope().SetVersion(version)
 	g := newGauges(scope.Metrics())
+	g.tenant = of
 	for i := range windows {
 		g.add(&windows[i])
 	}
@@ -59,6 +63,7 @@ func (g gauges) add(w *detector.ClosedWindow) {
 			attributes := pcommon.NewMap()
 			attributes.PutStr("exfil.rule.id", r.Rule)
 			attributes.PutStr("exfil.window.span", rule.FormatSpan(w.Span))
+			g.tenant.Put(attributes)
 			alert.PutEntity(attributes, r.Fields, reading.Values)
 			point := func(to pmetric.NumberDataPointSlice) pmetric.NumberDataPoint {
 				p := to.AppendEmpty()

@@ -38,11 +38,13 @@ type counted struct {
 // Discard forgets. So a batch that is refused and sent again counts once. It takes no lock and
 // keeps nothing of md but strings.
 func (o *Observer) DecodeMetrics(md pmetric.Metrics) *Batch {
-	b := o.batches.Get().(*Batch)
-	b.scratch.Now = o.now()
+	b := o.take()
 	resources := md.ResourceMetrics()
 	for i := range resources.Len() {
 		resource := resources.At(i)
+		if o.partition.attribute != "" {
+			b.turn(o.partition.ofResource(resource.Resource()), o.tenants)
+		}
 		o.decoder.MetricResource(&b.scratch, resource.Resource())
 		scopes := resource.ScopeMetrics()
 		for j := range scopes.Len() {
@@ -79,12 +81,13 @@ func (o *Observer) decodePoint(b *Batch, p pmetric.NumberDataPoint) {
 	if reason != decode.Accepted {
 		return
 	}
-	n := len(b.flows)
-	if o.resolve(b, r, nil); len(b.flows) > n {
-		b.counted = append(b.counted, counted{at, n})
+	part := b.at
+	n := len(part.flows)
+	if o.resolve(b, r, nil); len(part.flows) > n {
+		part.counted = append(part.counted, counted{at, n})
 		return
 	}
-	b.hear(at)
+	part.hear(at)
 }
 
 // hear keeps a point whose bytes do not leave, for it tells that its sender is there; of those in a row

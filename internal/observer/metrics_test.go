@@ -328,7 +328,7 @@ func BenchmarkMetrics(b *testing.B) {
 	batches := exports(rounds, streams)
 	later := pcommon.Timestamp(rounds * time.Second)
 	for _, md := range batches {
-		o.Commit(o.DecodeMetrics(md))
+		o.Commit(b.Context(), o.DecodeMetrics(md))
 	}
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -341,7 +341,7 @@ func BenchmarkMetrics(b *testing.B) {
 			points.At(i).SetTimestamp(points.At(i).Timestamp() + later)
 		}
 		b.StartTimer()
-		o.Commit(o.DecodeMetrics(md))
+		o.Commit(b.Context(), o.DecodeMetrics(md))
 	}
 	b.StopTimer()
 	require.Zero(b, o.Stats().Flows["duplicate_point"]+o.Stats().Flows["out_of_order_point"])

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/collector/pdata/plog"
-	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.uber.org/zap"
 
 	"github.com/otel-exfil/exfil/internal/config"
@@ -32,7 +30,7 @@ type Observer struct {
 	// writing by whoever needs it to stand still, for a moment.
 	cut sync.RWMutex
 
-	tenant  *tenant // all traffic is one tenant's
+	tenants *tenants
 	counts  counters
 	batches sync.Pool // *Batch
 }
@@ -52,11 +50,11 @@ func New(cfg *config.Config, s Settings) (*Observer, error) {
 	}
 	o := &Observer{shared: common, counts: newCounters()}
 	o.batches.New = func() any { return newBatch() }
-	if o.tenant, err = newTenant(common); err != nil {
+	if o.tenants, err = newTenants(common); err != nil {
 		return nil, err
 	}
 	o.logMemory()
-	o.tenant.reviewExceptions(s.Now())
+	o.tenants.rest.reviewExceptions(s.Now())
 	return o, nil
 }
 
@@ -64,14 +62,18 @@ func New(cfg *config.Config, s Settings) (*Observer, error) {
 // rule by bytes. Call it before Start.
 func (o *Observer) KeepReadings(top int) {
 	o.top = top
-	o.tenant.detector.KeepReadings(top)
+	for _, t := range o.tenants.list() {
+		t.detector.KeepReadings(top)
+	}
 }
 
 // DiscardAlerts makes the observer keep no alerts to be delivered: there is nowhere to deliver them to. They
 // are counted and logged as ever. Call it before Start.
 func (o *Observer) DiscardAlerts() {
 	o.discards = true
-	o.tenant.pending.discards = true
+	for _, t := range o.tenants.list() {
+		t.pending.discards = true
+	}
 }
 
 // Start opens the databases and the files of networks and, if they are to be reloaded, watches them until Close.
@@ -80,15 +82,35 @@ func (o *Observer) Start(context.Context) error { return o.open() }
 // Close ends what Start began. It may be called without Start, and again.
 func (o *Observer) Close() error { return o.close() }
 
-// Commit counts a batch that the next consumer has accepted, and queues the alerts that it
-// brings. The batch is the observer's again.
-func (o *Observer) Commit(b *Batch) {
+// Commit counts a batch that the next consumer has accepted, and queues the alerts that it brings. Its
+// context is the delivery's, which names the tenant where clients do. The batch is the observer's again.
+func (o *Observer) Commit(ctx context.Context, b *Batch) {
 	o.cut.RLock()
 	defer o.cut.RUnlock()
 	now := o.now()
-	o.tenant.commit(b, &b.part, now)
+	for _, p := range b.parts[:b.used] {
+		if o.partition.apart() && p.empty() {
+			continue // it is no reason to make room for somebody
+		}
+		t := o.tenantOf(ctx, p)
+		t.commit(b, p, now)
+		if t == o.tenants.over {
+			o.tenants.countOver(len(p.flows))
+		}
+	}
 	o.counts.add(b)
 	o.release(b)
+}
+
+// tenantOf returns whose a part is, which gets its place now if it has none.
+func (o *Observer) tenantOf(ctx context.Context, p *part) *tenant {
+	switch {
+	case o.partition.metadata != "":
+		return o.tenants.admit(o.partition.ofClient(ctx))
+	case p.tenant == nil:
+		return o.tenants.admit(p.name)
+	}
+	return p.tenant
 }
 
 // Discard forgets a batch that the next consumer has refused: it will come again. The batch is
@@ -99,7 +121,7 @@ func (o *Observer) Discard(b *Batch) {
 }
 
 func (o *Observer) release(b *Batch) {
-	if b.part.size() > maxKeptFlows || cap(b.records) > maxKeptFlows {
+	if b.size() > maxKeptFlows {
 		return
 	}
 	b.reset()
@@ -112,58 +134,29 @@ func (o *Observer) release(b *Batch) {
 func (o *Observer) Tick() {
 	o.cut.RLock()
 	defer o.cut.RUnlock()
-	o.tenant.tick(o.now())
+	now := o.now()
+	for _, t := range o.tenants.list() {
+		t.tick(now)
+	}
 }
 
-// Pending returns the number of alerts that wait to be delivered.
-func (o *Observer) Pending() int64 { return o.tenant.pending.waiting.Load() }
-
-// Alerts returns the alerts that wait to be delivered, oldest first, as a batch of the caller's own,
-// and their number. They stay until Delivered takes them off.
-func (o *Observer) Alerts() (plog.Logs, int) { return o.tenant.pending.logs() }
-
-// Delivered takes off the n oldest alerts, which a consumer has accepted.
-func (o *Observer) Delivered(n int) { o.tenant.pending.remove(n) }
-
-// PendingWindows returns the number of closed windows whose gauges wait to be delivered.
-func (o *Observer) PendingWindows() int64 { return o.tenant.readings.waiting.Load() }
-
-// Gauges returns the gauges of the closed windows that wait to be delivered, oldest first, as a batch of
-// the caller's own, and the mark by which DeliveredGauges takes these windows off.
-func (o *Observer) Gauges() (md pmetric.Metrics, mark int64) { return o.tenant.readings.metrics() }
-
-// DeliveredGauges takes off the windows up to a mark of Gauges, which a consumer has accepted.
-func (o *Observer) DeliveredGauges(mark int64) { o.tenant.readings.remove(mark) }
-
-// Stats reports counts so far.
+// Stats reports counts so far, of all tenants together.
 func (o *Observer) Stats() Stats {
 	o.cut.RLock()
 	defer o.cut.RUnlock()
-	live, dryRun := o.tenant.judge.stats()
-	watched := o.tenant.detector.Stats()
-	entities := make(map[string]int64, len(watched.Entities))
-	for rule, n := range watched.Entities {
-		entities[rule] = int64(n)
-	}
-	o.tenant.admission.Lock()
-	series, streams := o.tenant.totals.size(), o.tenant.streams.Stats()
-	o.tenant.admission.Unlock()
-	return Stats{
-		Records:       o.counts.records(),
-		Refused:       o.counts.refused.Load(),
-		Flows:         o.counts.flows(),
-		Bytes:         o.counts.bytes.Load(),
-		Detector:      watched,
-		Entities:      entities,
-		RunningTotals: int64(series),
-		Streams:       streams,
-		Alerts:        live.alerts,
-		Suppressed:    live.held,
-		DryRun:        DryRun{Alerts: dryRun.alerts, Suppressed: dryRun.held},
-		Pending:       o.tenant.pending.waiting.Load(),
-		Dropped:       o.tenant.pending.dropped.Load(),
-		LostWindows:   o.tenant.readings.lost.Load(),
+	s := Stats{
+		Records: o.counts.records(),
+		Refused: o.counts.refused.Load(),
+		Flows:   o.counts.flows(),
+		Bytes:   o.counts.bytes.Load(),
+
+		Tenants:         int64(o.tenants.count()),
+		OverflowTenants: o.tenants.overflowed.Load(),
 
 		NetworkFileFailures: o.matcher.ReadFailures() + o.calendar.ReadFailures(),
 	}
+	for i, t := range o.tenants.list() {
+		t.addTo(&s, i == 0)
+	}
+	return s
 }

@@ -1,6 +1,7 @@
 package observer
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -58,6 +60,21 @@ func newBench(t *testing.T, change func(cfg *config.Config)) *bench {
 	b.Observer = o
 	return b
 }
+
+// Commit counts a batch of nobody's in particular.
+func (b *bench) Commit(batch *Batch) { b.Observer.Commit(context.Background(), batch) }
+
+// Alerts are those that wait, where tenants are not told apart.
+func (b *bench) Alerts() (plog.Logs, int) { return b.tenants.rest.pending.logs() }
+
+// Delivered takes n of them off.
+func (b *bench) Delivered(n int) { b.tenants.rest.pending.remove(n) }
+
+// Gauges are those that wait, and DeliveredGauges takes them off.
+func (b *bench) Gauges() (pmetric.Metrics, int64) { return b.tenants.rest.readings.metrics() }
+
+// DeliveredGauges takes off those up to a mark.
+func (b *bench) DeliveredGauges(mark int64) { b.tenants.rest.readings.remove(mark) }
 
 // deliver sends records as a batch that the next consumer accepts.
 func (b *bench) deliver(records ...flow.Record) {
@@ -297,7 +314,7 @@ func TestBeforeStartNothingIsPlacedAndNothingBreaks(t *testing.T) {
 	require.NoError(t, err)
 	ld, err := encode.Logs("ecs", []flow.Record{outbound(monday, 443, 1000)})
 	require.NoError(t, err)
-	o.Commit(o.Decode(ld))
+	o.Commit(t.Context(), o.Decode(ld))
 	_, _, ok := o.asn(netip.MustParseAddr("198.51.100.1"))
 	assert.False(t, ok)
 	assert.Empty(t, o.Databases())
@@ -328,9 +345,9 @@ func TestALargeBatchIsNotKept(t *testing.T) {
 	}
 	large := b.Decode(b.logs(records...))
 	b.Commit(large)
-	assert.Len(t, large.flows, len(records), "it was let go as it was, not cleared for another use")
+	assert.Len(t, large.at.flows, len(records), "it was let go as it was, not cleared for another use")
 	small := b.Decode(b.logs(records[0]))
-	assert.LessOrEqual(t, cap(small.flows), maxKeptFlows)
+	assert.LessOrEqual(t, cap(small.at.flows), maxKeptFlows)
 	b.Commit(small)
 	assert.EqualValues(t, len(records)+1, b.Stats().Flows["leaves"])
 }

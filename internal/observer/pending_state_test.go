@@ -81,7 +81,7 @@ func TestAlertsThatWaitAreDeliveredAfterARestart(t *testing.T) {
 	require.Greater(t, n, 2)
 
 	next := newBench(t, func(*config.Config) {})
-	restore(t, &b.tenant.pending, &next.tenant.pending)
+	restore(t, &b.tenants.rest.pending, &next.tenants.rest.pending)
 	after, m := next.Alerts()
 	assert.Equal(t, n, m)
 	assert.Equal(t, before, after, "the same records, as observed then")
@@ -158,18 +158,18 @@ func TestWhatWasDecidedIsRememberedAfterARestart(t *testing.T) {
 
 	next := newBench(t, func(*config.Config) {})
 	next.now = b.now
-	restore(t, b.tenant.judge, next.tenant.judge)
+	restore(t, b.tenants.rest.judge, next.tenants.rest.judge)
 	assert.Equal(t, b.Stats().Alerts, next.Stats().Alerts)
-	assert.Equal(t, bytesOf(b.tenant.judge), bytesOf(next.tenant.judge))
+	assert.Equal(t, bytesOf(b.tenants.rest.judge), bytesOf(next.tenants.rest.judge))
 
 	// A rule that is no more has no place for its count.
 	off := false
 	without := newBench(t, func(cfg *config.Config) {
 		cfg.Rules = map[string]rule.Override{"unusual_destination_port": {Enabled: &off}}
 	})
-	restore(t, b.tenant.judge, without.tenant.judge)
+	restore(t, b.tenants.rest.judge, without.tenants.rest.judge)
 	assert.NotContains(t, without.Stats().Alerts, "unusual_destination_port")
-	refuses(t, bytesOf(b.tenant.judge), newBench(t, func(*config.Config) {}).tenant.judge)
+	refuses(t, bytesOf(b.tenants.rest.judge), newBench(t, func(*config.Config) {}).tenants.rest.judge)
 }
 
 // Event time that a clock once ran ahead with neither fills intervals to come nor ends them.

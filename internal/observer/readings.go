@@ -6,6 +6,7 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
+	"github.com/otel-exfil/exfil/internal/alert"
 	"github.com/otel-exfil/exfil/internal/detector"
 )
 
@@ -17,6 +18,7 @@ const maxPendingWindows = 8
 // consumer has accepted their gauges. It is safe for concurrent use.
 type readings struct {
 	version string
+	tenant  *alert.Tenant
 	waiting atomic.Int64 // length of queue, to be read without the lock
 	lost    atomic.Int64 // windows
 
@@ -56,7 +58,7 @@ func (r *readings) drop(n int) {
 func (r *readings) metrics() (md pmetric.Metrics, mark int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return writeGauges(r.queue, r.version), r.taken + int64(len(r.queue))
+	return writeGauges(r.queue, r.version, r.tenant), r.taken + int64(len(r.queue))
 }
 
 // remove takes out the windows up to a mark that are still there.

@@ -58,15 +58,15 @@ func TestWhatGaugesLookLike(t *testing.T) {
 			detector.RuleReadings{Rule: "hosts", Fields: []flow.Field{flow.Host, flow.DestinationRegion}, Readings: []detector.Reading{
 				{Values: []string{"ws-\xff1", "Île-de-France"}, Bytes: 0, Typical: 1, Upper: 2, Score: math.NaN()},
 			}}),
-	}, "1.2.3"))
+	}, "1.2.3", nil))
 }
 
 func TestAGaugeWithoutAPointIsLeftOut(t *testing.T) {
 	md := writeGauges([]detector.ClosedWindow{window(monday, detector.Learning, detector.RuleReadings{
 		Rule: "r", Fields: []flow.Field{flow.User}, Readings: []detector.Reading{{Values: []string{"root"}, Upper: detector.NoUpper}},
-	})}, "")
+	})}, "", nil)
 	assert.Equal(t, 2, md.MetricCount())
-	assert.Equal(t, 0, writeGauges(nil, "").MetricCount())
+	assert.Equal(t, 0, writeGauges(nil, "", nil).MetricCount())
 }
 
 // gaugeValues are the values of a gauge, by the entity, of the last window told.

@@ -23,7 +23,7 @@ func (o *Observer) RulesDigest() string {
 // at once, and alerts that wait tell of the rules by which they were decided. After an error all is as it was.
 //
 // Where no more changes than what alerts tell and how they are held back, the path is held for a moment. Otherwise it is held for as
-// long as a detector takes to be handed on, see detector.Detector.Heir. No Snapshot and no Loader may be under way.
+// long as the detectors of all tenants take to be handed on, see detector.Detector.Heir. No Snapshot and no Loader may be under way.
 func (o *Observer) FollowRules(all []rule.Rule) error {
 	next, err := o.newInForce(o.config.Enabled(all))
 	if err != nil {
@@ -31,7 +31,8 @@ func (o *Observer) FollowRules(all []rule.Rule) error {
 	}
 	o.cut.Lock()
 	defer o.cut.Unlock()
-	heir, restored, err := o.heirFor(next.rules)
+	tenants := o.tenants.list()
+	heirs, restored, err := heirsOf(tenants, next.rules)
 	if err != nil {
 		return err
 	}
@@ -39,24 +40,30 @@ func (o *Observer) FollowRules(all []rule.Rule) error {
 		return err
 	}
 	o.inForce = next
-	o.tenant.follow(heir)
+	for i, t := range tenants {
+		t.follow(heirs[i])
+	}
 	o.logger.Info("Other rules are in force", zap.String("digest", rule.Digest(o.rules)), zap.Int("rules", len(o.rules)),
 		zap.Strings("learned_anew", restored.Anew), zap.Strings("not_watched_any_more", restored.Unused))
 	o.logMemory()
 	return nil
 }
 
-// heirFor returns a detector for other rules that knows what the tenant's does; nil: its own serves them, too.
-func (o *Observer) heirFor(rules []rule.Rule) (*detector.Detector, detector.Restored, error) {
-	settings := Detection(o.config, rules)
-	if reflect.DeepEqual(settings, Detection(o.config, o.rules)) {
-		return nil, detector.Restored{}, nil
+// heirsOf returns for each tenant a detector for other rules that knows what the tenant's does; nil: its own serves them, too.
+func heirsOf(tenants []*tenant, rules []rule.Rule) (heirs []*detector.Detector, restored detector.Restored, err error) {
+	heirs = make([]*detector.Detector, len(tenants))
+	for i, t := range tenants {
+		settings := Detection(t.config, rules)
+		if reflect.DeepEqual(settings, Detection(t.config, t.rules)) {
+			continue
+		}
+		heir, found, err := t.detector.Heir(settings)
+		if err != nil {
+			return nil, restored, fmt.Errorf("detector: %w", err)
+		}
+		heirs[i], restored = heir, plusRestored(restored, found)
 	}
-	heir, restored, err := o.tenant.detector.Heir(settings)
-	if err != nil {
-		return nil, restored, fmt.Errorf("detector: %w", err)
-	}
-	return heir, restored, nil
+	return heirs, restored, nil
 }
 
 // follow makes the tenant go by the rules in force. Heir is the detector for them; nil: they are the same to it.
@@ -68,12 +75,18 @@ func (t *tenant) follow(heir *detector.Detector) {
 		}
 	}
 	t.judge.follow(t.config, t.rules)
-	t.pending.follow(t.writer)
+	t.pending.follow(t.writer.For(t.identity))
 }
 
-// logMemory says how much memory the rules in force may take.
+// logMemory says how much memory the rules in force may take, of each tenant where several are told apart.
 func (o *Observer) logMemory() {
-	memory := footprint(o.config, o.rules)
+	each := footprint(o.config, o.rules).Total()
+	total, more := each, []zap.Field(nil)
+	if o.partition.apart() {
+		tenants := int64(o.config.MaxTenants) + unnamedTenants
+		total *= tenants
+		more = []zap.Field{zap.Int64("tenants", tenants), zap.String("each", bytesize.Size(each).Human())}
+	}
 	o.logger.Info("Memory that what is learned may take at most, all limits being reached",
-		zap.String("total", bytesize.Size(memory.Total()).Human()), zap.Int64("bytes", memory.Total()))
+		append(more, zap.String("total", bytesize.Size(total).Human()), zap.Int64("bytes", total))...)
 }

@@ -22,10 +22,11 @@ type shared struct {
 	version string // of the collector or component, named in alerts
 	inForce        // the rules and what follows from them; Observer.cut is held for writing while they change
 
-	decoder *decode.Decoder
-	scope   *flow.Scope
-	places  geo.Options
-	locator *geo.Locator // set by Start
+	partition partition
+	decoder   *decode.Decoder
+	scope     *flow.Scope
+	places    geo.Options
+	locator   *geo.Locator // set by Start
 
 	// matcher finds the exceptions that flows fall under. What they spend is each tenant's own.
 	matcher  *rule.Exceptions
@@ -63,12 +64,13 @@ func newShared(cfg *config.Config, s Settings) (*shared, error) {
 		return nil, err
 	}
 	sh := &shared{
-		logger:  s.Logger,
-		now:     s.Now,
-		config:  cfg,
-		version: s.BuildVersion,
-		decoder: decoder,
-		scope:   flow.NewScope(cfg.Networks.Prefixes()),
+		logger:    s.Logger,
+		now:       s.Now,
+		config:    cfg,
+		version:   s.BuildVersion,
+		partition: partitionOf(cfg),
+		decoder:   decoder,
+		scope:     flow.NewScope(cfg.Networks.Prefixes()),
 		places: geo.Options{
 			Database:       cfg.Geo.Database,
 			ASNDatabase:    cfg.Geo.ASNDatabase,

@@ -86,7 +86,7 @@ func TestAnObserverGoesOnWhereItWas(t *testing.T) {
 	step := func(work func(b *bench)) {
 		work(straight)
 		work(resumed)
-		require.Equal(t, straight.tenant.detector.Fingerprint(), resumed.tenant.detector.Fingerprint())
+		require.Equal(t, straight.tenants.rest.detector.Fingerprint(), resumed.tenants.rest.detector.Fingerprint())
 		require.Equal(t, straight.told(), resumed.told())
 		resumed = reborn(t, resumed)
 	}

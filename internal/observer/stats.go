@@ -27,7 +27,7 @@ type Stats struct {
 	Flows   map[string]int64 // flows read, by outcome; "leaves" are those that the detector got
 	Bytes   int64            // bytes of those
 
-	Detector      detector.Stats
+	Detector      detector.Stats   // State, Began and ReadyAt are of the tenant without a name
 	Entities      map[string]int64 // entities watched, by rule
 	RunningTotals int64            // connections remembered whose bytes come as running totals
 	Streams       stream.Stats     // streams of counters
@@ -40,6 +40,9 @@ type Stats struct {
 
 	LostWindows int64 // closed windows whose gauges were lost because too many waited
 
+	Tenants         int64 // told apart by name
+	OverflowTenants int64 // flows of tenants that found no room among those
+
 	NetworkFileFailures int64 // times that a file of networks could not be read
 }
 
@@ -47,6 +50,60 @@ type Stats struct {
 type DryRun struct {
 	Alerts     map[string]int64 // by rule; updates included
 	Suppressed int64            // windows with findings that were held back
+}
+
+// addTo adds what a tenant has seen and done to what is known of all; first says that it is the first of them.
+func (t *tenant) addTo(s *Stats, first bool) {
+	live, dryRun := t.judge.stats()
+	watched := t.detector.Stats()
+	t.admission.Lock()
+	series, streams := t.totals.size(), t.streams.Stats()
+	t.admission.Unlock()
+	if first {
+		s.Alerts, s.DryRun.Alerts = live.alerts, dryRun.alerts
+		s.Entities, s.Detector, s.Streams = make(map[string]int64, len(watched.Entities)), watched, streams
+	} else {
+		addAll(s.Alerts, live.alerts)
+		addAll(s.DryRun.Alerts, dryRun.alerts)
+		addDetector(&s.Detector, &watched)
+		s.Streams.Streams += streams.Streams
+		s.Streams.Evicted += streams.Evicted
+		s.Streams.Resets += streams.Resets
+	}
+	for rule, n := range watched.Entities {
+		s.Entities[rule] += int64(n)
+	}
+	s.RunningTotals += int64(series)
+	s.Suppressed += live.held
+	s.DryRun.Suppressed += dryRun.held
+	s.Pending += t.pending.waiting.Load()
+	s.Dropped += t.pending.dropped.Load()
+	s.LostWindows += t.readings.lost.Load()
+}
+
+func addAll(sum, counts map[string]int64) {
+	for rule, n := range counts {
+		sum[rule] += n
+	}
+}
+
+// addDetector adds what a tenant's detector has done. What cannot be added, its state and since when, is another tenant's.
+func addDetector(sum, d *detector.Stats) {
+	sum.Late += d.Late
+	sum.Missed += d.Missed
+	sum.Future += d.Future
+	sum.WindowsClosed += d.WindowsClosed
+	sum.Evicted += d.Evicted
+	sum.Returned += d.Returned
+	sum.Ghosts += d.Ghosts
+	sum.Overflowed += d.Overflowed
+	sum.Keys += d.Keys
+	for rule, n := range d.Entities {
+		sum.Entities[rule] += n
+	}
+	if d.Newest.After(sum.Newest) {
+		sum.Newest = d.Newest
+	}
 }
 
 // counters are the counts of delivered batches; each is added to once a batch.
@@ -82,8 +139,10 @@ func (c *counters) add(b *Batch) {
 	c.repeated.Add(b.repeated)
 	c.excepted.Add(b.exempted)
 	var sum int64
-	for i := range b.flows {
-		sum = plus(sum, b.flows[i].Bytes)
+	for _, p := range b.parts[:b.used] {
+		for i := range p.flows {
+			sum = plus(sum, p.flows[i].Bytes)
+		}
 	}
 	for before := c.bytes.Load(); !c.bytes.CompareAndSwap(before, plus(before, sum)); {
 		before = c.bytes.Load()

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/otel-exfil/exfil/internal/alert"
 	"github.com/otel-exfil/exfil/internal/detector"
 	"github.com/otel-exfil/exfil/internal/rule"
 	"github.com/otel-exfil/exfil/internal/stream"
@@ -16,6 +17,7 @@ import (
 // methods are safe for concurrent use.
 type tenant struct {
 	*shared
+	identity *alert.Tenant // nil: tenants are not told apart
 
 	detector *detector.Detector
 	judge    *judge
@@ -33,9 +35,9 @@ type tenant struct {
 	health   health
 }
 
-// newTenant makes a tenant that has learned nothing.
-func newTenant(s *shared) (*tenant, error) {
-	t := &tenant{shared: s}
+// newTenant makes the tenant of a name, which has learned nothing.
+func newTenant(s *shared, name string) (*tenant, error) {
+	t := &tenant{shared: s, identity: s.partition.identity(name)}
 	var err error
 	if t.detector, err = detector.New(Detection(s.config, s.rules)); err != nil {
 		return nil, fmt.Errorf("detector: %w", err)
@@ -45,12 +47,28 @@ func newTenant(s *shared) (*tenant, error) {
 	t.streams = stream.New(streamOptions(s.config, s.now()))
 	t.health = health{lasts: s.config.WarmUp}
 	t.judge = newJudge(s.config, s.rules, &t.pending, s.now)
-	t.pending.writer, t.pending.discards = s.writer, s.discards
-	t.readings.version = s.version
+	t.pending.writer, t.pending.discards = s.writer.For(t.identity), s.discards
+	t.readings.version, t.readings.tenant = s.version, t.identity
 	if s.top > 0 {
 		t.detector.KeepReadings(s.top)
 	}
 	return t, nil
+}
+
+// name is the tenant's, "" where records name none.
+func (t *tenant) name() string {
+	if t.identity == nil {
+		return ""
+	}
+	return t.identity.Name
+}
+
+// tell returns what a log line says of whose it is.
+func (t *tenant) tell() []zap.Field {
+	if t.identity == nil {
+		return nil
+	}
+	return []zap.Field{zap.String("tenant", t.identity.Name)}
 }
 
 // commit counts what a delivered batch holds of the tenant, and queues the alerts that it brings.
@@ -125,8 +143,8 @@ func (t *tenant) checkHealth(now time.Time) (eventTime time.Time) {
 	changes := append(t.health.warmUp(&stats), t.health.databases(t.Databases(), now)...)
 	for _, change := range changes {
 		t.pending.push(change, now)
-		t.logger.Info("Detection health", zap.String("status", string(change.Status)),
-			zap.String("subject", change.Subject), zap.Time("at", change.Time), zap.String("detail", change.Detail))
+		t.logger.Info("Detection health", append(t.tell(), zap.String("status", string(change.Status)),
+			zap.String("subject", change.Subject), zap.Time("at", change.Time), zap.String("detail", change.Detail))...)
 	}
 	return t.health.eventTime(stats.Newest, now)
 }

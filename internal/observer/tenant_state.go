@@ -15,6 +15,7 @@ import (
 // tenantSnapshot is all that a tenant knows at one moment, see Snapshot.
 type tenantSnapshot struct {
 	tenant   *tenant
+	prefix   string  // of the names of its shards
 	papers   []paper // not handed out yet
 	detector *detector.Snapshot
 	streams  *stream.Snapshot
@@ -22,13 +23,17 @@ type tenantSnapshot struct {
 	pages    [2]int
 }
 
-// snapshot takes a snapshot; nobody commits meanwhile.
-func (t *tenant) snapshot() *tenantSnapshot {
+// snapshot takes a snapshot, whose shards' names begin with prefix; nobody commits meanwhile.
+func (t *tenant) snapshot(prefix string) *tenantSnapshot {
 	n := &tenantSnapshot{
 		tenant:   t,
-		papers:   []paper{{alertsShard, t.noteAlerts()}},
+		prefix:   prefix,
 		detector: t.detector.Snapshot(),
 	}
+	if prefix != "" {
+		n.papers = append(n.papers, paper{"", t.saveName})
+	}
+	n.papers = append(n.papers, paper{alertsShard, t.noteAlerts()})
 	t.admission.Lock()
 	defer t.admission.Unlock()
 	n.streams, n.totals = t.streams.Snapshot(), t.totals.snapshot()
@@ -39,6 +44,14 @@ func (t *tenant) snapshot() *tenantSnapshot {
 		n.papers = append(n.papers, paper{exceptionsShard, t.exceptions.Note()})
 	}
 	return n
+}
+
+// saveName writes whose the shards are that follow.
+func (t *tenant) saveName(w *codec.Writer) {
+	w.Uint(tenantVersion)
+	w.Text(t.partition.attribute)
+	w.Text(t.partition.metadata)
+	w.Text(t.name())
 }
 
 // noteAlerts notes what was told, what waits to be told, and what is held back.
@@ -56,6 +69,12 @@ func (t *tenant) noteAlerts() (save func(w *codec.Writer)) {
 
 // next writes one shard, as Snapshot.Next does.
 func (n *tenantSnapshot) next(w *codec.Writer) (name string, unchanged, ok bool) {
+	name, unchanged, ok = n.own(w)
+	return shardName(n.prefix, name), unchanged, ok
+}
+
+// own writes one shard, whose name has no prefix yet.
+func (n *tenantSnapshot) own(w *codec.Writer) (name string, unchanged, ok bool) {
 	if len(n.papers) > 0 {
 		next := n.papers[0]
 		n.papers = n.papers[1:]
@@ -86,8 +105,8 @@ type tenantLoader struct {
 	expected []rule.ExceptionMemory // of calendars
 }
 
-func (s *shared) loader() (*tenantLoader, error) {
-	fresh, err := newTenant(s)
+func (s *shared) loader(name string) (*tenantLoader, error) {
+	fresh, err := newTenant(s, name)
 	if err != nil {
 		return nil, err
 	}
