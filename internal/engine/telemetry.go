@@ -96,7 +96,7 @@ func newTelemetry(set Settings, e *engine, now func() time.Time) (*metadata.Tele
 			return nil
 		}),
 	)
-	err = errors.Join(err, registerCheckpoints(t, &e.kept, now, common), registerExceptions(t, o, own))
+	err = errors.Join(err, registerCheckpoints(t, &e.kept, now, common), registerExceptions(t, o, own), registerTenants(t, e, common))
 	if err != nil {
 		t.Shutdown()
 		return nil, err
@@ -131,6 +131,26 @@ func registerCheckpoints(t *metadata.TelemetryBuilder, kept *keeperStats, now fu
 }
 
 // registerExceptions tells of each exception and calendar what fell under it, and of all together how they stand.
+// registerTenants tells how many tenants are told apart, if any are. No metric names one: all others are sums over them.
+func registerTenants(t *metadata.TelemetryBuilder, e *engine, common metric.MeasurementOption) error {
+	if e.config.PartitionBy == nil {
+		return nil
+	}
+	return errors.Join(
+		t.RegisterExfilTenantsCallback(func(_ context.Context, to metric.Int64Observer) error {
+			s := e.observer.Stats()
+			to.Observe(s.Tenants, common)
+			return nil
+		}),
+		t.RegisterExfilOverflowTenantFlowsCallback(func(_ context.Context, to metric.Int64Observer) error {
+			s := e.observer.Stats()
+			to.Observe(s.OverflowTenants, common)
+			return nil
+		}),
+	)
+}
+
+// registerExceptions tells of each exception what fell under it, and of all together how they stand.
 func registerExceptions(t *metadata.TelemetryBuilder, o *observer.Observer, own []attribute.KeyValue) error {
 	exceptions := excepting{key: "exception", reports: o.Exceptions, statuses: rule.ExceptionStatuses(), own: own}
 	calendars := excepting{key: "calendar", reports: o.Calendars, statuses: rule.CalendarStatuses(), own: own}

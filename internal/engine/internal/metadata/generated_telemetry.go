@@ -56,6 +56,7 @@ type TelemetryBuilder struct {
 	ExfilLostWindows            metric.Int64ObservableCounter
 	ExfilMissedFlows            metric.Int64ObservableCounter
 	ExfilNetworkFileFailures    metric.Int64ObservableCounter
+	ExfilOverflowTenantFlows    metric.Int64ObservableCounter
 	ExfilPendingAlerts          metric.Int64ObservableGauge
 	ExfilRecords                metric.Int64ObservableCounter
 	ExfilRefusedRecords         metric.Int64ObservableCounter
@@ -65,6 +66,7 @@ type TelemetryBuilder struct {
 	ExfilStreamResets           metric.Int64ObservableCounter
 	ExfilStreams                metric.Int64ObservableGauge
 	ExfilSuppressedAlerts       metric.Int64ObservableCounter
+	ExfilTenants                metric.Int64ObservableGauge
 	ExfilWatermarkLag           metric.Float64ObservableGauge
 	ExfilWindowsClosed          metric.Int64ObservableCounter
 }
@@ -500,6 +502,21 @@ func (builder *TelemetryBuilder) RegisterExfilNetworkFileFailuresCallback(cb met
 	return nil
 }
 
+// RegisterExfilOverflowTenantFlowsCallback sets callback for observable ExfilOverflowTenantFlows metric.
+func (builder *TelemetryBuilder) RegisterExfilOverflowTenantFlowsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExfilOverflowTenantFlows, obs: o})
+		return nil
+	}, builder.ExfilOverflowTenantFlows)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 // RegisterExfilPendingAlertsCallback sets callback for observable ExfilPendingAlerts metric.
 func (builder *TelemetryBuilder) RegisterExfilPendingAlertsCallback(cb metric.Int64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
@@ -626,6 +643,21 @@ func (builder *TelemetryBuilder) RegisterExfilSuppressedAlertsCallback(cb metric
 		cb(ctx, &observerInt64{inst: builder.ExfilSuppressedAlerts, obs: o})
 		return nil
 	}, builder.ExfilSuppressedAlerts)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExfilTenantsCallback sets callback for observable ExfilTenants metric.
+func (builder *TelemetryBuilder) RegisterExfilTenantsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExfilTenants, obs: o})
+		return nil
+	}, builder.ExfilTenants)
 	if err != nil {
 		return err
 	}
@@ -871,6 +903,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{failure}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ExfilOverflowTenantFlows, err = builder.meter.Int64ObservableCounter(
+		"otelcol_exfil_overflow_tenant_flows",
+		metric.WithDescription("Flows of tenants beyond max_tenants, which share one. [Alpha]"),
+		metric.WithUnit("{flow}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ExfilPendingAlerts, err = builder.meter.Int64ObservableGauge(
 		"otelcol_exfil_pending_alerts",
 		metric.WithDescription("Alerts and events that wait to be emitted. [Alpha]"),
@@ -923,6 +961,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_exfil_suppressed_alerts",
 		metric.WithDescription("Findings held back because their group alerted a short time before, or because too many alerts came at once. [Alpha]"),
 		metric.WithUnit("{alert}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExfilTenants, err = builder.meter.Int64ObservableGauge(
+		"otelcol_exfil_tenants",
+		metric.WithDescription("Tenants that are told apart by name, where partition_by is set. [Alpha]"),
+		metric.WithUnit("{tenant}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExfilWatermarkLag, err = builder.meter.Float64ObservableGauge(
