@@ -132,6 +132,8 @@ func TestEveryKeyIsTaken(t *testing.T) {
 	assert.EqualValues(t, 2<<20, cfg.MinBytes)
 	assert.Equal(t, 0.5, cfg.AlertBudget)
 	assert.Equal(t, 5000, cfg.MaxEntities)
+	assert.Equal(t, &config.PartitionBy{ClientMetadata: "x-scope-orgid"}, cfg.PartitionBy)
+	assert.Equal(t, 7, cfg.MaxTenants)
 	assert.Equal(t, detector.Contributors{
 		Fields: []flow.Field{flow.SourceAddress, flow.Host, flow.DestinationPort, flow.DestinationRegion, flow.DestinationCountry},
 		Max:    5, FlowIDs: 2,

@@ -130,7 +130,6 @@ func registerCheckpoints(t *metadata.TelemetryBuilder, kept *keeperStats, now fu
 	)
 }
 
-// registerExceptions tells of each exception and calendar what fell under it, and of all together how they stand.
 // registerTenants tells how many tenants are told apart, if any are. No metric names one: all others are sums over them.
 func registerTenants(t *metadata.TelemetryBuilder, e *engine, common metric.MeasurementOption) error {
 	if e.config.PartitionBy == nil {
@@ -150,7 +149,7 @@ func registerTenants(t *metadata.TelemetryBuilder, e *engine, common metric.Meas
 	)
 }
 
-// registerExceptions tells of each exception what fell under it, and of all together how they stand.
+// registerExceptions tells of each exception and calendar what fell under it, and of all together how they stand.
 func registerExceptions(t *metadata.TelemetryBuilder, o *observer.Observer, own []attribute.KeyValue) error {
 	exceptions := excepting{key: "exception", reports: o.Exceptions, statuses: rule.ExceptionStatuses(), own: own}
 	calendars := excepting{key: "calendar", reports: o.Calendars, statuses: rule.CalendarStatuses(), own: own}

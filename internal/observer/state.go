@@ -174,15 +174,15 @@ func (l *Loader) Finish(beforeWork bool) detector.Restored {
 func plusRestored(a, b detector.Restored) detector.Restored {
 	a.Entities += b.Entities
 	for _, key := range b.Unused {
-		a.Unused = once(a.Unused, key)
+		a.Unused = included(a.Unused, key)
 	}
 	for _, key := range b.Anew {
-		a.Anew = once(a.Anew, key)
+		a.Anew = included(a.Anew, key)
 	}
 	return a
 }
 
-func once(list []string, text string) []string {
+func included(list []string, text string) []string {
 	if slices.Contains(list, text) {
 		return list
 	}

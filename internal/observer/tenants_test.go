@@ -26,7 +26,9 @@ import (
 // tenantKey names the tenant of a resource.
 const tenantKey = "tenant.id"
 
-func byResource(cfg *config.Config) { cfg.PartitionBy = &config.PartitionBy{ResourceAttribute: tenantKey} }
+func byResource(cfg *config.Config) {
+	cfg.PartitionBy = &config.PartitionBy{ResourceAttribute: tenantKey}
+}
 
 // of returns records whose resources name a tenant, or none where that is "".
 func (b *bench) of(tenant string, records ...flow.Record) plog.Logs {
