@@ -34,6 +34,7 @@ func Bounds() map[string]rule.Bound {
 		"min_bytes":           {To: unlimited},
 		"alert_budget":        {Above: true, To: mostAlertsAWeek},
 		"max_entities":        {From: 1, To: mostEntities},
+		"max_tenants":         {From: 1, To: mostTenants},
 		"rules":               {Pattern: rule.IDPattern},
 
 		"contributors.fields[]": {OneOf: contributorWords()},
