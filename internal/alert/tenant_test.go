@@ -49,12 +49,13 @@ func uids(lr plog.LogRecord) (all []string) {
 	}
 	attributes := lr.Attributes().AsRaw()
 	body, _ := lr.Body().AsRaw().(map[string]any)
-	for _, key := range []string{"log.record.uid", "event.id", "exfil.update_of"} {
+	for _, key := range []string{"log.record.uid", "event.id", "exfil.update_of", "exfil.suppression.alert"} {
 		add(attributes, key)
 	}
 	add(body, "metadata", "uid")
 	add(body, "finding_info", "uid")
 	add(body, "unmapped", "exfil.update_of")
+	add(body, "unmapped", "exfil.suppression.alert")
 	return all
 }
 
