@@ -33,8 +33,12 @@ type Input struct {
 	Events []Event   `yaml:"events"`
 }
 
-// Parties are the two ends of a flow and where the far one is.
+// TenantAttribute is the key of the resource attribute that names the tenant of a delivery.
+const TenantAttribute = "tenant.id"
+
+// Parties are the two ends of a flow, where the far one is, and whose the flow is.
 type Parties struct {
+	Tenant      string     `yaml:"tenant"` // "": nobody's in particular
 	Source      netip.Addr `yaml:"source"`
 	SourcePort  uint16     `yaml:"source_port"`
 	Destination netip.Addr `yaml:"destination"`
@@ -86,20 +90,53 @@ func ReadInput(path string) (*Input, error) {
 	return in, nil
 }
 
-// Records plays the input, in the order of time. The same input gives the same records.
-func (in *Input) Records() []flow.Record {
-	var all []flow.Record
+// Delivery is what one tenant delivers at once.
+type Delivery struct {
+	Tenant  string
+	Records []flow.Record
+}
+
+// Deliveries plays the input, in the order of time, in deliveries of at most so many records. The same input gives the same.
+func (in *Input) Deliveries(most int) []Delivery {
+	var all []Delivery
+	for _, f := range in.play() {
+		last := len(all) - 1
+		if last < 0 || all[last].Tenant != f.tenant || len(all[last].Records) == most {
+			all = append(all, Delivery{Tenant: f.tenant})
+			last++
+		}
+		all[last].Records = append(all[last].Records, f.Record)
+	}
+	return all
+}
+
+// Records are those of all deliveries.
+func (in *Input) Records() (all []flow.Record) {
+	for _, f := range in.play() {
+		all = append(all, f.Record)
+	}
+	return all
+}
+
+// played is a flow, and whose it is.
+type played struct {
+	flow.Record
+	tenant string
+}
+
+func (in *Input) play() []played {
+	var all []played
 	for i := range in.Habits {
 		all = in.Habits[i].play(in, rand.New(rand.NewPCG(in.Seed, uint64(i))), all)
 	}
 	for i := range in.Events {
 		all = in.Events[i].play(all)
 	}
-	slices.SortStableFunc(all, func(a, b flow.Record) int { return cmp.Compare(a.Time, b.Time) })
+	slices.SortStableFunc(all, func(a, b played) int { return cmp.Compare(a.Time, b.Time) })
 	return all
 }
 
-func (h *Habit) play(in *Input, r *rand.Rand, all []flow.Record) []flow.Record {
+func (h *Habit) play(in *Input, r *rand.Rand, all []played) []played {
 	end := in.Start.AddDate(0, 0, in.Days)
 	first := in.Start.AddDate(0, 0, h.FromDay)
 	for at := first.Add(h.At); at.Before(end); at = at.Add(h.Every) {
@@ -109,20 +146,16 @@ func (h *Habit) play(in *Input, r *rand.Rand, all []flow.Record) []flow.Record {
 			continue
 		}
 		size := noise * math.Pow(1+h.Growth, math.Floor(at.Sub(first).Hours()/24))
-		all = append(all, h.record(at, float64(h.Bytes)*size, float64(h.Reply)*size))
+		all = append(all, played{h.record(at, float64(h.Bytes)*size, float64(h.Reply)*size), h.Tenant})
 	}
 	return all
 }
 
-func (e *Event) play(all []flow.Record) []flow.Record {
+func (e *Event) play(all []played) []played {
 	n := max(1, e.Flows)
 	for i := range n {
 		at := e.At.Add(e.Lasts * time.Duration(i) / time.Duration(n))
-		r := e.record(at, float64(e.Bytes)/float64(n), float64(e.Reply)/float64(n))
-		if e.FlowIDs != "" {
-			r.ID.Text = fmt.Sprint(e.FlowIDs, i+1)
-		}
-		all = append(all, r)
+		all = append(all, played{e.record(at, float64(e.Bytes)/float64(n), float64(e.Reply)/float64(n)), e.Tenant})
 	}
 	return all
 }

@@ -34,6 +34,7 @@ const folder = "../../testdata/scenarios"
 
 // expectation is what of an alert a reader of alerts.yaml is told.
 type expectation struct {
+	Tenant   string            `yaml:"tenant,omitempty"`
 	At       string            `yaml:"at"`
 	Event    string            `yaml:"event,omitempty"` // where it is no alert
 	Rule     string            `yaml:"rule"`
@@ -65,7 +66,7 @@ func TestScenarios(t *testing.T) {
 			require.NoError(t, err)
 			config, err := os.ReadFile(filepath.Join(dir, "config.yaml"))
 			require.NoError(t, err)
-			alerts := run(t, config, in.Format, in.Records())
+			alerts := run(t, config, in.Format, in.Deliveries(200))
 			got := summaries(alerts)
 			if bytes.Contains(config, []byte("contributors:")) {
 				for i := range got {
@@ -115,7 +116,7 @@ func TestTheSameFlowsInEveryFormat(t *testing.T) {
 				}})
 				require.NoError(t, err)
 			}
-			got := summaries(run(t, config, format, records))
+			got := summaries(run(t, config, format, []Delivery{{Records: records}}))
 			require.NotEmpty(t, got)
 			if want == nil {
 				want = got
@@ -126,7 +127,7 @@ func TestTheSameFlowsInEveryFormat(t *testing.T) {
 }
 
 // run sends the records through a processor and returns its alerts.
-func run(t *testing.T, config []byte, format string, records []flow.Record) []plog.LogRecord {
+func run(t *testing.T, config []byte, format string, deliveries []Delivery) []plog.LogRecord {
 	t.Helper()
 	var settings map[string]any
 	require.NoError(t, yaml.Unmarshal(config, &settings))
@@ -140,10 +141,17 @@ func run(t *testing.T, config []byte, format string, records []flow.Record) []pl
 	p, err := factory.CreateLogs(ctx, processortest.NewNopSettings(factory.Type()), cfg, sink)
 	require.NoError(t, err)
 	require.NoError(t, p.Start(ctx, componenttest.NewNopHost()))
-	for batch := range slices.Chunk(records, 200) {
-		ld, err := encode.Logs(format, batch)
-		require.NoError(t, err)
-		require.NoError(t, p.ConsumeLogs(ctx, ld))
+	for _, d := range deliveries {
+		for batch := range slices.Chunk(d.Records, 200) {
+			ld, err := encode.Logs(format, batch)
+			require.NoError(t, err)
+			if d.Tenant != "" {
+				for _, rl := range ld.ResourceLogs().All() {
+					rl.Resource().Attributes().PutStr(TenantAttribute, d.Tenant)
+				}
+			}
+			require.NoError(t, p.ConsumeLogs(ctx, ld))
+		}
 	}
 	require.NoError(t, p.Shutdown(ctx))
 
@@ -178,6 +186,7 @@ func summaries(alerts []plog.LogRecord) []expectation {
 			return ""
 		}
 		e := expectation{
+			Tenant:   text("exfil.tenant"),
 			At:       lr.Timestamp().AsTime().Format(time.RFC3339),
 			Rule:     text("exfil.rule.id", "rule.id"),
 			Severity: lr.SeverityText(),
