@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/config/configopaque"
 
 	"github.com/otel-exfil/exfil/internal/bytesize"
 	"github.com/otel-exfil/exfil/internal/config"
@@ -64,6 +65,8 @@ func written(value any) string {
 			names = append(names, in.Name)
 		}
 		return "[" + strings.Join(names, ", ") + "]"
+	case configopaque.String:
+		return written(string(value))
 	case []string:
 		return "[" + strings.Join(value, ", ") + "]"
 	case bytesize.Size:

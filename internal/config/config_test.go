@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 	"strings"
@@ -138,6 +139,10 @@ func TestEveryKeyIsTaken(t *testing.T) {
 		Fields: []flow.Field{flow.SourceAddress, flow.Host, flow.DestinationPort, flow.DestinationRegion, flow.DestinationCountry},
 		Max:    5, FlowIDs: 2,
 	}, cfg.Contributors.Detection())
+	hashes := cfg.Contributors.Pseudonyms()
+	assert.True(t, hashes.Hashes(flow.Host) && hashes.Hashes(flow.SourceAddress) && hashes.Hashes(flow.DestinationAddress))
+	assert.False(t, hashes.Hashes(flow.User))
+	assert.NotContains(t, fmt.Sprintf("%v %+v %#v", cfg, cfg.Contributors, cfg.Contributors), "not a secret", "a salt is never printed")
 	assert.Equal(t, config.Alerts{
 		Schema:          "ecs",
 		SeverityByScore: []rule.SeverityBand{{From: 90, Severity: rule.High}, {From: 75.5, Severity: rule.Medium}},

@@ -5,8 +5,11 @@ import (
 	"slices"
 	"strings"
 
+	"go.opentelemetry.io/collector/config/configopaque"
+
 	"github.com/otel-exfil/exfil/internal/detector"
 	"github.com/otel-exfil/exfil/internal/flow"
+	"github.com/otel-exfil/exfil/internal/pseudonym"
 )
 
 // Contributors says by what senders and receivers are kept and named beside the entity that alerts.
@@ -17,6 +20,16 @@ type Contributors struct {
 	Max int `mapstructure:"max"`
 	// FlowIDs is of how many flows an alert gives the id; 0: of none, and none is kept.
 	FlowIDs int `mapstructure:"flow_ids"`
+	// Hash says what is hashed before it is kept, wherever it would stand, entities included.
+	Hash Hash `mapstructure:"hash"`
+}
+
+// Hash puts keyed hashes in the place of names and addresses.
+type Hash struct {
+	// Fields are those whose values are hashed.
+	Fields []string `mapstructure:"fields"`
+	// Salt is the key of the hashes.
+	Salt configopaque.String `mapstructure:"salt"`
 }
 
 // Short names of fields, as alerts have them under exfil.contributors.
@@ -61,14 +74,55 @@ func (c *Contributors) Detection() detector.Contributors {
 	return d
 }
 
+// Pseudonyms returns what hashes, nil where nothing is hashed. Of a configuration that Validate passed, nothing is missing.
+func (c *Contributors) Pseudonyms() *pseudonym.Pseudonyms {
+	var fields []flow.Field
+	for _, name := range c.Hash.Fields {
+		if field, ok := contributorField(name); ok {
+			fields = append(fields, field)
+		}
+	}
+	return pseudonym.New(fields, string(c.Hash.Salt))
+}
+
 func (c *Config) checkContributors(p *problems) {
 	checkFields(p, "contributors.fields", c.Contributors.Fields, contributorFields())
 	if most := c.Contributors.Max; most < 1 || most > detector.MostContributors {
 		p.add("contributors.max", "%d is out of range; 1 to %d, %d is the usual; to name none at all, leave fields empty: []",
 			most, detector.MostContributors, detector.MaxContributors)
 	}
+	c.checkHash(p)
 	if n := c.Contributors.FlowIDs; n < 0 || n > detector.MaxFlowIDs {
 		p.add("contributors.flow_ids", "%d is out of range; 0 (none) to %d", n, detector.MaxFlowIDs)
+	}
+}
+
+// leastSalt is how many bytes the salt has at least: 128 bits where each is random, as many as the hashes have.
+const leastSalt = 16
+
+func (c *Config) checkHash(p *problems) {
+	const key = "contributors.hash.fields"
+	h := &c.Contributors.Hash
+	var known []string
+	for _, field := range pseudonym.Fields() {
+		known = append(known, field.String())
+	}
+	checkFields(p, key, h.Fields, known)
+	for i, name := range h.Fields {
+		if field, ok := contributorField(name); ok && !slices.Contains(pseudonym.Fields(), field) {
+			p.add(fmt.Sprintf("%s[%d]", key, i), "%s cannot be hashed: there are so few that their bytes tell which is which; write one of %s",
+				name, strings.Join(known, ", "))
+		}
+	}
+	hashes := c.Contributors.Pseudonyms()
+	if hashes.Hashes(flow.Host) && !hashes.Hashes(flow.SourceAddress) {
+		p.add(key, "host.name is hashed and source.address is not, which stands for hosts without a name; hash both")
+	}
+	switch n := len(h.Salt); {
+	case len(h.Fields) == 0 && n > 0:
+		p.add("contributors.hash.salt", "nothing is hashed with it; list contributors.hash.fields, or remove it")
+	case len(h.Fields) > 0 && n < leastSalt: // not told: it is a secret
+		p.add("contributors.hash.salt", "%d bytes are too few; write at least %d that nobody can guess, such as ${env:EXFIL_SALT}", n, leastSalt)
 	}
 }
 

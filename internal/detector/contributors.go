@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/otel-exfil/exfil/internal/flow"
+	"github.com/otel-exfil/exfil/internal/pseudonym"
 )
 
 // Contributors says by what the senders and receivers of an entity's bytes are told apart, kept and named. What is
@@ -36,13 +37,36 @@ func ContributorFields() []flow.Field {
 	}
 }
 
-// Trim takes out of a finding what is not to be named any more.
-func (c *Contributors) Trim(f *Finding) {
-	n := newNaming(*c)
+// Trim takes out of a finding, which may be of other settings, what is not to be named any more, and gives what is hashed now
+// the names that flows bring.
+func (s *Settings) Trim(f *Finding) {
+	n := newNaming(s.Contributors, s.Pseudonyms)
 	f.Contributors = slices.DeleteFunc(f.Contributors, func(by Contribution) bool { return !n.keeps[by.Field] })
-	if n.ids == 0 || !n.keeps[flow.SourceAddress] || !n.keeps[flow.DestinationAddress] {
+	if n.ids == 0 || !n.addresses {
 		f.FlowIDs = nil // of some, it is not known any more what they tell
 	}
+	for _, by := range f.Contributors {
+		for i := range by.Values {
+			by.Values[i] = s.Pseudonyms.Name(by.Field, by.Values[i])
+		}
+	}
+	f.Values = s.Hide(f.Fields, f.Values)
+	f.DetailValues = s.Hide(f.DetailFields, f.DetailValues)
+}
+
+// Hide returns the values of a key, those in clear that are hashed now by the names that flows bring.
+func (s *Settings) Hide(fields []flow.Field, values []string) []string {
+	if s.Pseudonyms == nil {
+		return values
+	}
+	hidden := slices.Clone(values)
+	for i, field := range fields {
+		if _, err := netip.ParseAddr(hidden[i]); err == nil && field == flow.Host {
+			field = flow.SourceAddress
+		}
+		hidden[i] = s.Pseudonyms.Name(field, hidden[i])
+	}
+	return hidden
 }
 
 func (c *Contributors) validate() error {
@@ -66,9 +90,11 @@ type naming struct {
 	keeps  [flow.FieldCount]bool
 	most   int
 	ids    int
+
+	addresses bool // source and destination may be known
 }
 
-func newNaming(c Contributors) naming {
+func newNaming(c Contributors, p *pseudonym.Pseudonyms) naming {
 	n := naming{most: c.Max, ids: c.FlowIDs}
 	if n.most == 0 {
 		n.most = MaxContributors
@@ -83,13 +109,13 @@ func newNaming(c Contributors) naming {
 			n.fields = append(n.fields, f)
 		}
 	}
+	n.addresses = n.keeps[flow.SourceAddress] && n.keeps[flow.DestinationAddress] &&
+		!p.Hashes(flow.SourceAddress) && !p.Hashes(flow.DestinationAddress)
 	return n
 }
 
 // allows says whether a flow's id may be kept: there is one, and it tells no address that may not be.
-func (n *naming) allows(id flow.ID) bool {
-	return id != flow.ID{} && (id.Opaque || n.keeps[flow.SourceAddress] && n.keeps[flow.DestinationAddress])
-}
+func (n *naming) allows(id flow.ID) bool { return id != flow.ID{} && (id.Opaque || n.addresses) }
 
 // kind is everything that a contributor can be named by. What is not kept is zero.
 type kind struct {
@@ -97,6 +123,33 @@ type kind struct {
 	host, user, process string
 	region, country     string
 	port                uint16
+}
+
+// hide gives a kind whose values were kept in clear the names that flows bring.
+func (k *keyer) hide(of *kind) {
+	of.source = k.pseudonyms.Address(flow.SourceAddress, of.source)
+	of.destination = k.pseudonyms.Address(flow.DestinationAddress, of.destination)
+	of.host = k.pseudonyms.Name(flow.Host, of.host)
+	of.user = k.pseudonyms.Name(flow.User, of.user)
+	of.process = k.pseudonyms.Name(flow.Process, of.process)
+}
+
+// hideKey does the same for an entity's key. byOrigin says that the host in it is a source address.
+func (k *keyer) hideKey(fields []flow.Field, key string, byOrigin bool) string {
+	if k.pseudonyms == nil {
+		return key
+	}
+	values := keyValues(key)
+	if len(values) != len(fields) {
+		return key // it will be found to make no sense
+	}
+	for i, field := range fields {
+		if field == flow.Host && byOrigin {
+			field = flow.SourceAddress
+		}
+		values[i] = k.pseudonyms.Name(field, values[i])
+	}
+	return joinKey(values)
 }
 
 // kindOf is the kind of a flow, without what is not kept.
@@ -143,9 +196,9 @@ func (k *kind) value(field flow.Field) string { return string(k.appendValue(nil,
 func (k *kind) appendValue(dst []byte, field flow.Field) []byte {
 	switch field {
 	case flow.SourceAddress:
-		return appendAddress(dst, k.source)
+		return flow.AppendAddress(dst, k.source)
 	case flow.DestinationAddress:
-		return appendAddress(dst, k.destination)
+		return flow.AppendAddress(dst, k.destination)
 	case flow.DestinationPort:
 		if k.port != 0 {
 			dst = strconv.AppendUint(dst, uint64(k.port), 10)
@@ -162,13 +215,6 @@ func (k *kind) appendValue(dst []byte, field flow.Field) []byte {
 		return append(dst, k.country...)
 	}
 	return dst
-}
-
-func appendAddress(dst []byte, a netip.Addr) []byte {
-	if !a.IsValid() {
-		return dst
-	}
-	return a.AppendTo(dst)
 }
 
 // tuple is the hash of a kind. The place follows from the destination, where that is kept.

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/otel-exfil/exfil/internal/flow"
+	"github.com/otel-exfil/exfil/internal/pseudonym"
 )
 
 // An entity is found by a 64-bit hash of its key. The seeds are drawn when the detector is made,
@@ -18,8 +19,9 @@ import (
 // keyer hashes the keys that some rule needs, and what contributors are named by.
 type keyer struct {
 	naming
-	seed maphash.Seed
-	salt [2]uint64
+	pseudonyms *pseudonym.Pseudonyms // nil: no names are hashed
+	seed       maphash.Seed
+	salt       [2]uint64
 	// lasting is the salt of the hashes by which ghosts are known, see lastingHash. It is saved.
 	lasting [16]byte
 	keys    [][]flow.Field // each once
@@ -29,8 +31,8 @@ type keyer struct {
 
 func newKeyer(s Settings) *keyer {
 	k := &keyer{
-		naming: newNaming(s.Contributors),
-		seed:   maphash.MakeSeed(), salt: [2]uint64{rand.Uint64() | 1, rand.Uint64() | 1}, lasting: newLastingSalt(),
+		naming: newNaming(s.Contributors, s.Pseudonyms), pseudonyms: s.Pseudonyms,
+		seed: maphash.MakeSeed(), salt: [2]uint64{rand.Uint64() | 1, rand.Uint64() | 1}, lasting: newLastingSalt(),
 	}
 	for _, w := range s.Watches {
 		for _, key := range append([][]flow.Field{w.By}, w.Details...) {

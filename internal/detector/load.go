@@ -321,6 +321,7 @@ func (e *savedEntity) load(r *codec.Reader, s *space) {
 	e.key, e.Series = r.Text(), baseline.LoadSeries(r)
 	e.windows, e.first = uint32(r.Below(1<<32)), loadInstant(r)
 	e.byOrigin = marks&namedByOrigin != 0
+	e.key = s.keyer.hideKey(s.fields, e.key, e.byOrigin)
 	if marks&overflowing != 0 {
 		e.hash = overflowHash
 	} else if e.hash = s.keyer.hashOf(s.fields, e.key, e.byOrigin); e.hash == 0 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/otel-exfil/exfil/internal/baseline"
 	"github.com/otel-exfil/exfil/internal/flow"
+	"github.com/otel-exfil/exfil/internal/pseudonym"
 )
 
 // Watch is a key to watch on behalf of a rule.
@@ -28,9 +29,11 @@ type Settings struct {
 	Lateness     time.Duration // how far behind the newest record an older one may come; at most the shortest span
 	MaxClockSkew time.Duration // how far ahead of the clock a record may be
 	WarmUp       time.Duration
-	Location     *time.Location    // whose hours and weekends the season follows; nil: UTC
-	Contributors Contributors      // who is named in findings
-	Ablation     baseline.Ablation // for measurements only
+	Location     *time.Location // whose hours and weekends the season follows; nil: UTC
+	Contributors Contributors   // who is named in findings
+	// Pseudonyms give names that a state has in clear, and that are hashed now, the names that flows bring; nil: none are.
+	Pseudonyms *pseudonym.Pseudonyms
+	Ablation   baseline.Ablation // for measurements only
 }
 
 // MaxKeyFields bounds the fields of one key.

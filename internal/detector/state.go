@@ -3,7 +3,6 @@ package detector
 import (
 	"fmt"
 	"math"
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -251,6 +250,7 @@ func (t *tally) load(r *codec.Reader, by *keyer, hour int32) {
 			t.kind[i].country, t.first[i] = r.Text(), loadHour(r)
 		}
 		by.mask(&t.kind[i])
+		by.hide(&t.kind[i])
 		t.key[i] = by.tuple(&t.kind[i])
 	}
 	t.n = n
@@ -316,7 +316,7 @@ func (k *keyer) hashValue(field flow.Field, value string, byOrigin bool) uint64 
 		}
 		return k.mix(port, 0)
 	case field == flow.DestinationAddress, field == flow.SourceAddress, field == flow.Host && byOrigin:
-		a, err := netip.ParseAddr(value)
+		a, err := flow.ParseAddress(value)
 		if err != nil {
 			return 0
 		}

@@ -75,14 +75,14 @@ func (f Field) Value(fl *Flow) string {
 	case DestinationCountry:
 		return fl.Place.Country
 	case DestinationAddress:
-		return fl.Destination.String()
+		return AddressText(fl.Destination)
 	case Host:
 		if fl.Host != "" {
 			return fl.Host
 		}
-		return fl.Source.String()
+		return AddressText(fl.Source)
 	case SourceAddress:
-		return fl.Source.String()
+		return AddressText(fl.Source)
 	case User:
 		return fl.User
 	case Process:

@@ -52,3 +52,17 @@ func gateOptions(cfg *config.Config, rules []rule.Rule) alert.GateOptions {
 		Remembers:      func(field flow.Field) bool { return slices.Contains(kept, field) },
 	}
 }
+
+// rename gives what is remembered of alerts, which may be of a time when nothing was hashed, the names by which it comes now.
+func (j *judge) rename(s *detector.Settings) {
+	if s.Pseudonyms == nil {
+		return
+	}
+	by := make(map[string][]flow.Field, len(s.Watches))
+	for _, w := range s.Watches {
+		by[w.Rule] = w.By
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.gate.Rename(alert.Naming{By: func(rule string) []flow.Field { return by[rule] }, Name: s.Hide})
+}

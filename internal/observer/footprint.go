@@ -9,6 +9,7 @@ import (
 	"github.com/otel-exfil/exfil/internal/config"
 	"github.com/otel-exfil/exfil/internal/detector"
 	"github.com/otel-exfil/exfil/internal/flow"
+	"github.com/otel-exfil/exfil/internal/pseudonym"
 	"github.com/otel-exfil/exfil/internal/rule"
 	"github.com/otel-exfil/exfil/internal/stream"
 )
@@ -50,6 +51,7 @@ const (
 	tallies        = 4096
 	tallyBytes     = 7300    // with 32 kinds of flow and their names, which the keys of a flow share, and ids of flows
 	metBytes       = 1 << 20 // since when contributors have been met
+	hashBytes      = 110     // a pseudonym that is remembered
 	streamBytes    = 48      // of a cumulative counter
 	deltaBytes     = 72      // of a delta counter
 	groupBytes     = 56      // of the counters of one sender
@@ -76,7 +78,7 @@ func Footprint(cfg *config.Config) (Memory, error) {
 func footprint(cfg *config.Config, rules []rule.Rule) Memory {
 	s := Detection(cfg, rules)
 	m := Memory{
-		Contributors:  tallies*tallyBytes + metBytes,
+		Contributors:  tallies*tallyBytes + metBytes + pseudonymBytes(&cfg.Contributors.Hash),
 		Streams:       streamsFootprint(),
 		RunningTotals: totalsFootprint(),
 		Gate:          gateEntities * gateBytes,
@@ -97,6 +99,14 @@ func footprint(cfg *config.Config, rules []rule.Rule) Memory {
 		m.Windows += 2 * (grown(n)*(sumBytes+outlookBytes) + halfFull(n)*slotBytes)
 	}
 	return m
+}
+
+// pseudonymBytes is what the pseudonyms take that are remembered, of names and of addresses, in two generations each.
+func pseudonymBytes(h *config.Hash) int64 {
+	if len(h.Fields) == 0 {
+		return 0
+	}
+	return 4 * pseudonym.Generation * hashBytes
 }
 
 // findingBytes is what an alert takes that waits.

@@ -212,6 +212,8 @@ func TestTheFootprintFollowsTheConfiguration(t *testing.T) {
 	assert.Greater(t, addresses.Seasons-usual.Seasons, int64(20_000_000))
 	dry := of(func(cfg *config.Config) { cfg.Rules = map[string]rule.Override{"unusual_region": {DryRun: &on}} })
 	assert.Greater(t, dry.Gate, usual.Gate, "rules in dry run are remembered apart")
+	hashed := of(hashAll)
+	assert.Greater(t, hashed.Contributors, usual.Contributors, "hashes are remembered")
 	m := usual
 	assert.Equal(t, m.Entities+m.Seasons+m.Windows+m.Contributors+m.Streams+m.RunningTotals+m.Gate+m.Pending, m.Total())
 

@@ -66,17 +66,26 @@ func (p *pending) load(r *codec.Reader) error {
 	return nil
 }
 
-// trim takes out of the alerts that wait what is not to be named any more: they may be of another configuration.
-func (p *pending) trim(c detector.Contributors) {
+// trim takes out of the alerts that wait what is not to be named any more, and hides what is hashed now: they may be of another
+// configuration.
+func (p *pending) trim(s *detector.Settings) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range p.queue {
 		switch a := p.queue[i].Alert.(type) {
 		case alert.Anomaly:
-			c.Trim(&a.Finding)
+			s.Trim(&a.Finding)
 			p.queue[i].Alert = a
 		case alert.Suppression:
-			p.queue[i].Alert = a.Without(func(f flow.Field) bool { return !slices.Contains(c.Fields, f) })
+			a = a.Without(func(f flow.Field) bool { return !slices.Contains(s.Contributors.Fields, f) })
+			a.Values = s.Hide(a.Fields, a.Values)
+			p.queue[i].Alert = a
+		case alert.Overflow:
+			a.Entities = slices.Clone(a.Entities)
+			for k := range a.Entities {
+				a.Entities[k].Values = s.Hide(a.Entities[k].Fields, a.Entities[k].Values)
+			}
+			p.queue[i].Alert = a
 		}
 	}
 }

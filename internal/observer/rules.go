@@ -53,8 +53,8 @@ func (o *Observer) FollowRules(all []rule.Rule) error {
 func heirsOf(tenants []*tenant, rules []rule.Rule) (heirs []*detector.Detector, restored detector.Restored, err error) {
 	heirs = make([]*detector.Detector, len(tenants))
 	for i, t := range tenants {
-		settings := Detection(t.config, rules)
-		if reflect.DeepEqual(settings, Detection(t.config, t.rules)) {
+		settings := t.detection(rules)
+		if reflect.DeepEqual(settings, t.detection(t.rules)) {
 			continue
 		}
 		heir, found, err := t.detector.Heir(settings)

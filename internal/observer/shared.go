@@ -9,8 +9,10 @@ import (
 	"github.com/otel-exfil/exfil/internal/alert"
 	"github.com/otel-exfil/exfil/internal/config"
 	"github.com/otel-exfil/exfil/internal/decode"
+	"github.com/otel-exfil/exfil/internal/detector"
 	"github.com/otel-exfil/exfil/internal/flow"
 	"github.com/otel-exfil/exfil/internal/geo"
+	"github.com/otel-exfil/exfil/internal/pseudonym"
 	"github.com/otel-exfil/exfil/internal/rule"
 )
 
@@ -27,6 +29,9 @@ type shared struct {
 	scope     *flow.Scope
 	places    geo.Options
 	locator   *geo.Locator // set by Start
+
+	// pseudonyms take the place of names before anything is kept; nil: nothing is hashed.
+	pseudonyms *pseudonym.Pseudonyms
 
 	// matcher finds the exceptions that flows fall under. What they spend is each tenant's own.
 	matcher  *rule.Exceptions
@@ -77,6 +82,7 @@ func newShared(cfg *config.Config, s Settings) (*shared, error) {
 			ReloadInterval: cfg.Geo.ReloadInterval,
 			Logger:         s.Logger,
 		},
+		pseudonyms: cfg.Contributors.Pseudonyms(),
 	}
 	if err := sh.equipExceptions(all); err != nil {
 		return nil, err
@@ -85,6 +91,13 @@ func newShared(cfg *config.Config, s Settings) (*shared, error) {
 		return nil, err
 	}
 	return sh, nil
+}
+
+// detection is Detection of the rules, with the pseudonyms that flows bring.
+func (s *shared) detection(rules []rule.Rule) detector.Settings {
+	settings := Detection(s.config, rules)
+	settings.Pseudonyms = s.pseudonyms
+	return settings
 }
 
 // open opens the databases and the files of networks and, if they are to be reloaded, watches them until close.

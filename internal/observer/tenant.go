@@ -39,7 +39,7 @@ type tenant struct {
 func newTenant(s *shared, name string) (*tenant, error) {
 	t := &tenant{shared: s, identity: s.partition.identity(name)}
 	var err error
-	if t.detector, err = detector.New(Detection(s.config, s.rules)); err != nil {
+	if t.detector, err = detector.New(s.detection(s.rules)); err != nil {
 		return nil, fmt.Errorf("detector: %w", err)
 	}
 	t.exceptions, t.calendars = s.matcher.Fork(s.now()), s.calendar.Fork(s.now())
@@ -76,6 +76,7 @@ func (t *tenant) commit(b *Batch, p *part, now time.Time) {
 	if p.runningTotals || len(p.counted) > 0 || len(p.heard) > 0 || len(p.excepted) > 0 {
 		t.admit(b, p, now)
 	}
+	t.pseudonyms.Hide(p.flows)
 	p.findings = t.detector.Observe(p.flows, now, p.findings[:0])
 	t.decide(p.findings, now)
 	t.readings.take(t.detector)

@@ -145,7 +145,9 @@ func (l *tenantLoader) alerts(data []byte) error {
 			return err
 		}
 	}
-	l.fresh.pending.trim(l.fresh.config.Contributors.Detection())
+	settings := l.fresh.detection(l.fresh.rules)
+	l.fresh.judge.rename(&settings)
+	l.fresh.pending.trim(&settings)
 	return r.End()
 }
 
