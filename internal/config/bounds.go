@@ -9,6 +9,7 @@ import (
 	"github.com/otel-exfil/exfil/internal/alert"
 	"github.com/otel-exfil/exfil/internal/decode"
 	"github.com/otel-exfil/exfil/internal/detector"
+	"github.com/otel-exfil/exfil/internal/pseudonym"
 	"github.com/otel-exfil/exfil/internal/rule"
 )
 
@@ -41,6 +42,9 @@ func Bounds() map[string]rule.Bound {
 		"contributors.max":      {From: 1, To: detector.MostContributors},
 		"contributors.flow_ids": {To: detector.MaxFlowIDs},
 
+		"contributors.hash.fields[]": {OneOf: hashWords()},
+		"contributors.hash.salt":     {Pattern: `^$|^.{16,}`}, // leastSalt
+
 		"alerts.schema":                       {OneOf: alert.Schemas()},
 		"alerts.severity_by_score[].from":     {Required: true, Above: true, To: 100},
 		"alerts.severity_by_score[].severity": {Required: true, OneOf: rule.Severities()},
@@ -51,6 +55,14 @@ func Bounds() map[string]rule.Bound {
 
 		"checkpoint_interval": {From: float64(shortestCheckpoint), To: float64(longestCheckpoint)},
 	}
+}
+
+// hashWords are the fields that can be hashed, by all names that they have.
+func hashWords() []string {
+	return slices.DeleteFunc(rule.FieldNames(), func(name string) bool {
+		field, ok := contributorField(name)
+		return !ok || !slices.Contains(pseudonym.Fields(), field)
+	})
 }
 
 // contributorWords are the fields that contributors may name, by all names that they have.

@@ -116,7 +116,7 @@ func (c *Config) checkHash(p *problems) {
 	}
 	hashes := c.Contributors.Pseudonyms()
 	if hashes.Hashes(flow.Host) && !hashes.Hashes(flow.SourceAddress) {
-		p.add(key, "host.name is hashed and source.address is not, which stands for hosts without a name; hash both")
+		p.add("contributors.hash", "host.name is hashed and source.address is not, which stands for hosts without a name; hash both")
 	}
 	switch n := len(h.Salt); {
 	case len(h.Fields) == 0 && n > 0:
