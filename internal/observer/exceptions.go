@@ -157,7 +157,7 @@ func (o *Observer) reports(of func(*tenant) *rule.Exceptions) (all []rule.Except
 	return all
 }
 
-// sumReports adds a tenant's reports to those of others, nil if it is the first.
+// sumReports adds a tenant's reports to those of others, nil if it is the first. Of conditions all tenants' failures are in each.
 func sumReports(all, reports []rule.ExceptionReport) []rule.ExceptionReport {
 	if all == nil {
 		return reports
