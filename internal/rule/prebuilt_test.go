@@ -84,6 +84,15 @@ References:
 	assert.Equal(t, "- Cut the host off.", guide.Response)
 }
 
+// A part ends with the next heading of its level or above.
+func TestAPartOfANoteEndsWithTheNextHeading(t *testing.T) {
+	investigation, falsePositives, response := parts(
+		"# Title\n## Response\na\n### Of the night shift\nb\n## Afterwards\nc\n## False positives\nd\n# Appendix\ne\n####### no heading\n#neither\n")
+	assert.Equal(t, "# Title\n## Afterwards\nc\n# Appendix\ne\n####### no heading\n#neither", investigation)
+	assert.Equal(t, "d", falsePositives)
+	assert.Equal(t, "a\n### Of the night shift\nb", response)
+}
+
 // prebuilt is a rule of which a test changes lines: those of the keys that it names.
 func prebuilt(lines ...string) string {
 	all := []string{
