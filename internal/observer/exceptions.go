@@ -96,13 +96,32 @@ func (t *tenant) reviewExceptions(now time.Time) {
 	}
 	t.calendar.Extend(now)
 	for _, news := range exceptions {
-		t.logger.Warn(advice(news.Status), append(t.tell(), zap.String("exception", news.Name), zap.String("owner", news.Owner),
-			zap.String("reason", news.Reason), zap.String("expires", news.Expires), zap.Time("since", news.Since))...)
+		if !t.warns("exception", news) {
+			continue
+		}
+		t.logger.Warn(advice(news.Status), zap.String("exception", news.Name), zap.String("owner", news.Owner),
+			zap.String("reason", news.Reason), zap.String("expires", news.Expires), zap.Time("since", news.Since))
 	}
 	for _, news := range calendars {
-		t.logger.Warn(calendarAdvice(news.Status), append(t.tell(), zap.String("calendar", news.Name), zap.String("owner", news.Owner),
-			zap.String("reason", news.Reason), zap.Int64("flows", news.Flows), zap.Time("since", news.Since))...)
+		if !t.warns("calendar", news) {
+			continue
+		}
+		t.logger.Warn(calendarAdvice(news.Status), zap.String("calendar", news.Name), zap.String("owner", news.Owner),
+			zap.String("reason", news.Reason), zap.Int64("flows", news.Flows), zap.Time("since", news.Since))
 	}
+}
+
+// warns says whether it is this tenant's to warn. Where tenants are told apart, the first to notice that something ends warns of it;
+// and what matches nothing of one may be another's daily business: only the reports of all say whether it is idle.
+func (t *tenant) warns(kind string, news rule.ExceptionReport) bool {
+	if !t.partition.apart() {
+		return true
+	}
+	if news.Status == rule.ExceptionIdle {
+		return false
+	}
+	_, warned := t.warned.LoadOrStore([3]string{kind, news.Name, string(news.Status)}, true)
+	return !warned
 }
 
 // exceptionNews reviews the exceptions and calendars if that is due.

@@ -2,6 +2,7 @@ package observer
 
 import (
 	"net/netip"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -36,6 +37,9 @@ type shared struct {
 	// matcher finds the exceptions that flows fall under. What they spend is each tenant's own.
 	matcher  *rule.Exceptions
 	calendar *rule.Exceptions // the same of calendars
+
+	// warned has, where tenants are told apart, of which exceptions and calendars that end somebody was warned.
+	warned sync.Map
 
 	top      int  // entities of a rule and window whose gauges are wanted; 0: none
 	discards bool // alerts are not queued: there is nowhere to deliver them to

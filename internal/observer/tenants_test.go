@@ -329,6 +329,37 @@ func TestOneTenantDoesNotSpendAnothersCeiling(t *testing.T) {
 	assert.EqualValues(t, 1_800_000, reports[0].Bytes)
 }
 
+// Given an exception that one tenant uses every day, then it is idle for nobody, however long the others have had no need of it; and that one
+// expires is said once.
+func TestAnExceptionIsIdleWhereNobodyUsesIt(t *testing.T) {
+	var expires rule.Date
+	require.NoError(t, expires.UnmarshalText([]byte("2026-04-20")))
+	b := newBench(t, func(cfg *config.Config) {
+		byResource(cfg)
+		cfg.Exceptions = []rule.ExceptionConfig{
+			{Name: "used", Match: rule.ExceptionMatchConfig{Ports: []any{22}}},
+			{Name: "forgotten", Match: rule.ExceptionMatchConfig{Ports: []any{5555}}},
+			{Name: "short", Match: rule.ExceptionMatchConfig{Ports: []any{443}}, Expires: expires},
+		}
+	})
+	for range 60 {
+		b.hear("red", outbound(b.now, 22, 1000))
+		b.hear("blue", outbound(b.now, 443, 1000))
+		b.now = b.now.AddDate(0, 0, 1)
+		b.Tick()
+	}
+	statuses := map[string]rule.ExceptionStatus{}
+	for _, r := range b.Exceptions() {
+		statuses[r.Name] = r.Status
+	}
+	assert.Equal(t, map[string]rule.ExceptionStatus{
+		"used": rule.ExceptionActive, "forgotten": rule.ExceptionIdle, "short": rule.ExceptionExpired,
+	}, statuses)
+	assert.Equal(t, 1, b.log.FilterMessageSnippet("expires soon").Len())
+	assert.Equal(t, 1, b.log.FilterMessageSnippet("has expired").Len())
+	assert.Zero(t, b.log.FilterMessageSnippet("has matched nothing").Len())
+}
+
 // Connections and counters that look alike are others elsewhere.
 func TestTenantsCountersAndConnectionsAreApart(t *testing.T) {
 	b := newBench(t, byResource)
