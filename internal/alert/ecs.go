@@ -217,3 +217,8 @@ func (*ecs) health(lr plog.LogRecord, h *Health) {
 	lr.Attributes().PutStr("event.start", h.Time.UTC().Format(ecsTime))
 	putHealth(lr.Attributes(), h)
 }
+
+// link is no event.url, which is where the event itself can be seen, and no rule.reference, which is about the rule.
+func (*ecs) link(lr plog.LogRecord, address string) {
+	lr.Attributes().PutStr("exfil.drilldown", address)
+}

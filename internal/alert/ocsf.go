@@ -196,3 +196,9 @@ func (s *ocsf) health(lr plog.LogRecord, h *Health) {
 	}
 	putHealth(body.PutEmptyMap("unmapped"), h)
 }
+
+func (*ocsf) link(lr plog.LogRecord, address string) {
+	if info, ok := lr.Body().Map().Get("finding_info"); ok {
+		info.Map().PutStr("src_url", address)
+	}
+}

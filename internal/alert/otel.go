@@ -77,3 +77,7 @@ func (*otel) health(lr plog.LogRecord, h *Health) {
 	lr.Body().SetStr(healthText(h))
 	putHealth(lr.Attributes(), h)
 }
+
+func (*otel) link(lr plog.LogRecord, address string) {
+	lr.Attributes().PutStr("exfil.drilldown", address)
+}

@@ -48,6 +48,8 @@ type schema interface {
 	overflow(lr plog.LogRecord, o *Overflow)
 	suppression(lr plog.LogRecord, s *Suppression)
 	health(lr plog.LogRecord, h *Health)
+	// link tells at what address an analyst goes on with an anomaly.
+	link(lr plog.LogRecord, address string)
 	// own returns where a record that is written has the attributes under exfil.
 	own(lr plog.LogRecord) pcommon.Map
 	// identify gives a record that is written another uid.
@@ -66,6 +68,8 @@ type Options struct {
 	// SeverityByScore gives anomalies the severity of the highest band that their score reaches. Those that
 	// reach none, and all where there are no bands, have their rule's.
 	SeverityByScore []rule.SeverityBand
+	// Drilldown is the template of the address that anomalies lead to, see ParseDrilldown; "": they lead nowhere.
+	Drilldown string
 }
 
 // Writer writes alerts as log records. It is safe for concurrent use as long as each call has
@@ -77,6 +81,8 @@ type Writer struct {
 	digest   string // of the rules
 	schema   schema
 	tenant   *Tenant // nil: tenants are not told apart
+
+	drilldown *Drilldown // nil: anomalies lead nowhere
 }
 
 // NewWriter makes a writer for alerts of the rules, all that are in force. The error wraps ErrUnknownSchema.
@@ -89,6 +95,12 @@ func NewWriter(rules []rule.Rule, o Options) (*Writer, error) {
 	}
 	for _, r := range rules {
 		w.severity[r.ID] = r.Severity
+	}
+	if o.Drilldown != "" {
+		var err error
+		if w.drilldown, err = ParseDrilldown(o.Drilldown); err != nil {
+			return nil, fmt.Errorf("alerts.drilldown: %w", err)
+		}
 	}
 	switch o.Schema {
 	case "", SchemaOTel:
@@ -114,6 +126,9 @@ func (w *Writer) Append(dst plog.Logs, a Alert, now time.Time) {
 		lr.SetEventName(EventAnomaly)
 		w.setSeverity(lr, &a)
 		w.schema.anomaly(lr, &a)
+		if w.drilldown != nil {
+			w.schema.link(lr, w.drilldown.url(&a))
+		}
 	case Overflow:
 		lr.SetEventName(EventOverflow)
 		setConcern(lr, !a.DryRun)

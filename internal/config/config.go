@@ -102,6 +102,8 @@ type Alerts struct {
 	// SeverityByScore gives alerts the severity of the highest band that their score reaches, in the place of
 	// their rule's; empty: all have their rule's.
 	SeverityByScore []rule.SeverityBand `mapstructure:"severity_by_score"`
+	// Drilldown is a template of the address at which an analyst goes on with an alert; empty: there is none.
+	Drilldown string `mapstructure:"drilldown"`
 	// Interval is the time that MaxPerInterval counts in.
 	Interval time.Duration `mapstructure:"interval"`
 	// MaxPerInterval is how many alerts may leave in an interval; what is above is summed up in one event.

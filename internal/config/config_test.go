@@ -145,6 +145,7 @@ func TestEveryKeyIsTaken(t *testing.T) {
 	assert.NotContains(t, fmt.Sprintf("%v %+v %#v", cfg, cfg.Contributors, cfg.Contributors), "not a secret", "a salt is never printed")
 	assert.Equal(t, config.Alerts{
 		Schema:          "ecs",
+		Drilldown:       "https://siem.example/?uid={{uid}}",
 		SeverityByScore: []rule.SeverityBand{{From: 90, Severity: rule.High}, {From: 75.5, Severity: rule.Medium}},
 		Interval:        5 * time.Minute, MaxPerInterval: 10, SuppressFor: 12 * time.Hour, SuppressBy: []string{"source", "process.name"},
 	}, cfg.Alerts)

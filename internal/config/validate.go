@@ -119,6 +119,11 @@ func (c *Config) checkAlerts(p *problems) {
 	if !slices.Contains(alert.Schemas(), c.Alerts.Schema) {
 		p.add("alerts.schema", "%q is unknown; write one of %s", c.Alerts.Schema, strings.Join(alert.Schemas(), ", "))
 	}
+	if template := c.Alerts.Drilldown; template != "" {
+		if _, err := alert.ParseDrilldown(template); err != nil {
+			p.add("alerts.drilldown", "%w", err)
+		}
+	}
 	c.checkBands(p)
 	if every := c.Alerts.Interval; every < shortestInterval || every > day {
 		p.add("alerts.interval", "%s is out of range; %s to %s, 15m is the usual", rule.FormatSpan(every), rule.FormatSpan(shortestInterval), rule.FormatSpan(day))

@@ -59,6 +59,7 @@ func (s *shared) newInForce(rules []rule.Rule) (f inForce, err error) {
 	}
 	f.writer, err = alert.NewWriter(rules, alert.Options{
 		Schema: s.config.Alerts.Schema, Version: s.version, ASN: s.asn, SeverityByScore: s.config.Alerts.SeverityByScore,
+		Drilldown: s.config.Alerts.Drilldown,
 	})
 	return f, err
 }

@@ -155,7 +155,11 @@ func (e *Event) play(all []played) []played {
 	n := max(1, e.Flows)
 	for i := range n {
 		at := e.At.Add(e.Lasts * time.Duration(i) / time.Duration(n))
-		all = append(all, played{e.record(at, float64(e.Bytes)/float64(n), float64(e.Reply)/float64(n)), e.Tenant})
+		r := e.record(at, float64(e.Bytes)/float64(n), float64(e.Reply)/float64(n))
+		if e.FlowIDs != "" {
+			r.ID.Text = fmt.Sprint(e.FlowIDs, i+1)
+		}
+		all = append(all, played{r, e.Tenant})
 	}
 	return all
 }

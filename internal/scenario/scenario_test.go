@@ -53,6 +53,7 @@ type expectation struct {
 	// Contributors and what follows are told where the configuration says something of contributors.
 	Contributors map[string][]string `yaml:"contributors,omitempty"`
 	FlowIDs      []string            `yaml:"flow_ids,omitempty"`
+	Drilldown    string              `yaml:"drilldown,omitempty"`
 }
 
 func TestScenarios(t *testing.T) {
@@ -229,6 +230,8 @@ func (e *expectation) name(lr plog.LogRecord) {
 			e.Contributors[field] = texts(v)
 		case key == "exfil.flow_ids":
 			e.FlowIDs = texts(v)
+		case key == "exfil.drilldown":
+			e.Drilldown = v.Str()
 		}
 	}
 }
