@@ -58,6 +58,7 @@ func (g *ghosts) put(v ghost, limit int, ordinal uint32, span time.Duration) {
 	if g.buckets == nil {
 		g.buckets = make([]ghostBucket, (limit/ghostShare+ghostWays-1)/ghostWays+1)
 		g.dirty = make([]bool, (len(g.buckets)+ghostPage-1)/ghostPage)
+		again(g.dirty, false) // no page was ever written
 	}
 	b := g.bucket(v.hash)
 	at, least := -1, v.Worth(ordinal, span)

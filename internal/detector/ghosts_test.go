@@ -304,7 +304,7 @@ func TestGhostsAreOfTheMomentOfTheSnapshot(t *testing.T) {
 	}
 	require.NotZero(t, d.Stats().Ghosts)
 	moment, kept, w := d.Fingerprint(), shards{}, 4
-	kept.snapshot(d, func() { ports(d, w); w++ })
+	require.Zero(t, kept.snapshot(d, func() { ports(d, w); w++ }), "nobody has the pages of a first snapshot")
 	require.NotEqual(t, moment, d.Fingerprint())
 	pages := 0
 	for name := range kept {
