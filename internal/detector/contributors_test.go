@@ -264,6 +264,9 @@ func TestMetPagesThatCannotBeReadChangeNothing(t *testing.T) {
 
 // The path of a record allocates nothing, be it near a threshold, with ids and whatever is kept.
 func TestNoAllocationsWhileContributorsAreCounted(t *testing.T) {
+	if raceDetector {
+		t.Skip("with the race detector pools forget at random")
+	}
 	s := twoRules()
 	s.Contributors = Contributors{Fields: append(ContributorFields(), flow.DestinationCountry), FlowIDs: MaxFlowIDs}
 	d := newDetector(t, s)
