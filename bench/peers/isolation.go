@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/otel-exfil/exfil/bench/score"
+	"github.com/otel-exfil/exfil/internal/flow"
 )
 
 // IsolationForest scores a window by how few random cuts set its features apart from other windows'. It
@@ -66,7 +67,7 @@ type runningMean struct {
 
 func (j *isolation) judge(window, _ int64, readings []reading, say verdict) {
 	begin := time.Unix(0, window*int64(j.span)).UTC()
-	if today := floorDiv(begin.UnixNano(), int64(day)); today != j.trained && len(j.rows) >= leastTraining {
+	if today := flow.Window(begin.UnixNano(), int64(day)); today != j.trained && len(j.rows) >= leastTraining {
 		j.train()
 		j.trained = today
 	}

@@ -64,7 +64,7 @@ func (m *running) Finish(time.Time) {}
 
 // tumble begins a sum anew in each window.
 func (m *running) tumble(s *sums, id int32, now int64) (watched bool) {
-	if window := floorDiv(now, m.span) * m.span; window > s.since[id] {
+	if window := flow.Window(now, m.span) * m.span; window > s.since[id] {
 		s.restart(id, window)
 	}
 	return true

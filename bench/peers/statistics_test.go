@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -242,12 +241,4 @@ func TestLevelsAreTwentyADecade(t *testing.T) {
 	reached, next = level(1e6)
 	assert.InDelta(t, 1e6, reached, 1)
 	assert.InDelta(t, 1e6*math.Pow(10, 0.05), next, 1)
-}
-
-func TestWindowsBefore1970AreNumberedDownwards(t *testing.T) {
-	h := int64(time.Hour)
-	assert.EqualValues(t, -1, floorDiv(-1, h))
-	assert.EqualValues(t, -1, floorDiv(-h, h))
-	assert.EqualValues(t, 0, floorDiv(0, h))
-	assert.EqualValues(t, 0, floorDiv(h-1, h))
 }

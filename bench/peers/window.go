@@ -70,9 +70,9 @@ func (m *windowed) Observe(batch []flow.Flow) {
 			continue
 		}
 		if !m.begun {
-			m.begun, m.start, m.window = true, f.Time, floorDiv(f.Time, m.span)
+			m.begun, m.start, m.window = true, f.Time, flow.Window(f.Time, m.span)
 		}
-		if w := floorDiv(f.Time, m.span); w > m.window {
+		if w := flow.Window(f.Time, m.span); w > m.window {
 			m.close((m.window + 1) * m.span)
 			m.window = w
 		}
@@ -93,7 +93,7 @@ func (m *windowed) Finish(end time.Time) {
 // close judges the open window, which ends at an instant.
 func (m *windowed) close(end int64) {
 	ready := end-m.start >= int64(warmUp)
-	first := floorDiv(m.start, m.span)
+	first := flow.Window(m.start, m.span)
 	for i, b := range m.books {
 		m.readings = m.readings[:0]
 		for _, id := range b.active {
@@ -115,13 +115,4 @@ func (m *windowed) say(b *book, r *reading, end int64, height, chance float64) {
 		Time: end, Field: b.field, Value: b.names[r.id], Score: height,
 		Host: m.hosts.names[b.open[r.id].top()], Since: m.window * m.span, Chance: chance,
 	})
-}
-
-// floorDiv is the number of the span that an instant lies in, also before 1970.
-func floorDiv(t, span int64) int64 {
-	n := t / span
-	if t%span < 0 {
-		n--
-	}
-	return n
 }

@@ -132,7 +132,7 @@ func (g *Gate) Admit(findings []detector.Finding, out []Alert) []Alert {
 // Tick lets event time pass. It appends the Overflow of an interval that has ended, if there is one, and the Suppressions
 // that have ended, no more of either kind of rule than MaxPerInterval in an interval: the others wait for the next.
 func (g *Gate) Tick(eventTime time.Time, out []Alert) []Alert {
-	interval := floorDivide(eventTime.UnixNano(), int64(g.options.Interval))
+	interval := flow.Window(eventTime.UnixNano(), int64(g.options.Interval))
 	ended := interval > g.interval
 	for _, p := range g.passages() {
 		if ended {
@@ -151,14 +151,6 @@ func (g *Gate) passages() [2]*passage { return [...]*passage{&g.live, &g.dry} }
 
 // start is when the current interval began.
 func (g *Gate) start() time.Time { return time.Unix(0, g.interval*int64(g.options.Interval)).UTC() }
-
-func floorDivide(a, b int64) int64 {
-	q := a / b
-	if a%b < 0 {
-		q--
-	}
-	return q
-}
 
 // window identifies one window of an entity.
 type window struct {

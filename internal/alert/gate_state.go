@@ -70,7 +70,7 @@ func (g *Gate) Load(r *codec.Reader, latest time.Time) error {
 	if err := r.Err(); err != nil {
 		return err
 	}
-	if now := floorDivide(latest.UnixNano(), int64(g.options.Interval)); loaded.interval > now {
+	if now := flow.Window(latest.UnixNano(), int64(g.options.Interval)); loaded.interval > now {
 		loaded.interval = now
 		for _, p := range loaded.passages() {
 			p.left, p.summed = 0, 0
@@ -96,7 +96,7 @@ func (g *Gate) loadFirst(r *codec.Reader, latest time.Time) {
 // intervalOf is the number of the interval in which one of another length began.
 func (g *Gate) intervalOf(number, length int64) int64 {
 	if own := int64(g.options.Interval); length != own {
-		return floorDivide(number*length, own)
+		return flow.Window(number*length, own)
 	}
 	return number
 }

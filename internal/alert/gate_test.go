@@ -315,12 +315,6 @@ func TestAGateOfNoOptionsHasLimitsAllTheSame(t *testing.T) {
 	assert.Len(t, g.Tick(windowStart.Add(15*time.Minute), nil), 1)
 }
 
-func TestTimesBeforeTheEpochHaveIntervalsToo(t *testing.T) {
-	assert.EqualValues(t, -1, floorDivide(-1, 900))
-	assert.EqualValues(t, -1, floorDivide(-900, 900))
-	assert.EqualValues(t, 0, floorDivide(899, 900))
-}
-
 func TestTheUIDIsTheSameForTheSameAndOnlyForThat(t *testing.T) {
 	f := at(0, "4444", 80)
 	base := findingUID(&f, stateNew)

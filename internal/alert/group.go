@@ -1,7 +1,6 @@
 package alert
 
 import (
-	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -223,7 +222,7 @@ func (s *summary) add(f *detector.Finding, bytes int64, first bool) {
 	if first {
 		s.windows++
 	}
-	s.bytes = plus(s.bytes, bytes)
+	s.bytes = flow.AddBytes(s.bytes, bytes)
 	s.score = max(s.score, f.Score)
 	if f.Time.Before(s.first) {
 		s.first = f.Time
@@ -240,14 +239,6 @@ func (s *summary) report(alert string, until time.Time, dryRun bool) Suppression
 		Windows: s.windows, Bytes: s.bytes, Score: s.score, First: s.first, Last: s.last,
 		Until: until, Alert: alert, DryRun: dryRun,
 	}
-}
-
-// plus adds bytes; what does not fit is the largest number there is.
-func plus(a, b int64) int64 {
-	if a > math.MaxInt64-b {
-		return math.MaxInt64
-	}
-	return a + b
 }
 
 // due are the groups that a Suppression is to tell of, as a heap: first the one whose suppression is over first.

@@ -10,6 +10,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/otel-exfil/exfil/internal/detector"
+	"github.com/otel-exfil/exfil/internal/flow"
 )
 
 // maxOverflowWindows bounds the windows that are told apart in an interval that overflows. Of more, one that several keys
@@ -33,7 +34,7 @@ func (o *overflow) add(entityKey []byte, f *detector.Finding) bool {
 	w := windowHash(entityKey, windowOf(f))
 	counted, again := o.seen[w]
 	o.score = max(o.score, f.Score)
-	o.bytes = plus(o.bytes, max(0, f.Actual-counted))
+	o.bytes = flow.AddBytes(o.bytes, max(0, f.Actual-counted))
 	o.note(w, max(counted, f.Actual))
 	listed := slices.IndexFunc(o.entities, func(e OverflowEntity) bool {
 		return e.Rule == f.Rule && slices.Equal(e.Values, f.Values)

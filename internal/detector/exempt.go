@@ -55,7 +55,7 @@ func (w *window) leaveUntaught(at uint32, bytes int64) {
 func (w *window) taught(at uint32) int64 {
 	bytes, untaught := w.sums[at].bytes, w.untaught[at]
 	if untaught < 0 {
-		return addBytes(bytes, -untaught)
+		return flow.AddBytes(bytes, -untaught)
 	}
 	return bytes - untaught
 }

@@ -48,16 +48,8 @@ func newLane(s Settings, span time.Duration, keys *keyer, tallies *tallyPool) *l
 	}
 }
 
-func floorDiv(a, b int64) int64 {
-	q := a / b
-	if a%b < 0 {
-		q--
-	}
-	return q
-}
-
 func (l *lane) begin(t int64) {
-	l.enter(floorDiv(t-l.lateness, l.span))
+	l.enter(flow.Window(t-l.lateness, l.span))
 }
 
 // enter makes bucket the open window.
@@ -152,7 +144,7 @@ func (l *lane) closeUntil(t int64, found []Finding) []Finding {
 	for l.closeAt() <= t {
 		found = l.close(found)
 		if l.flows[0] == 0 { // nothing waits in the window now open: the silence until t can be walked through quickly
-			l.skip(floorDiv(t-l.lateness, l.span))
+			l.skip(flow.Window(t-l.lateness, l.span))
 		}
 		found = l.open(found)
 	}
@@ -197,7 +189,7 @@ func (l *lane) learn(found []Finding) []Finding {
 
 // endsDay says whether the closing window is the first observed one to reach the end of a day.
 func (l *lane) endsDay() bool {
-	day := floorDiv(l.end(), int64(24*time.Hour))
+	day := flow.Window(l.end(), int64(24*time.Hour))
 	ends := day > l.days
 	l.days = max(l.days, day)
 	return ends

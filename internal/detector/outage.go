@@ -5,6 +5,7 @@ import (
 
 	"github.com/otel-exfil/exfil/internal/baseline"
 	"github.com/otel-exfil/exfil/internal/codec"
+	"github.com/otel-exfil/exfil/internal/flow"
 )
 
 // outage is what a lane knows of its missing windows, those of the last days: until four days after the last of them.
@@ -41,7 +42,7 @@ func (o *outage) holds(t int64) bool {
 	if !o.known() {
 		return false
 	}
-	bucket := floorDiv(t, o.span)
+	bucket := flow.Window(t, o.span)
 	return slices.ContainsFunc(o.gaps, func(g gap) bool { return g.from-1 <= bucket && bucket <= g.to })
 }
 

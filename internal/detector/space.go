@@ -165,7 +165,7 @@ func (s *space) add(l *lane, came arrival, flows []flow.Flow, sc *scratch, from,
 			w.teachBesides(at, m.bytes, came)
 			continue
 		}
-		u.bytes = addBytes(u.bytes, m.bytes)
+		u.bytes = flow.AddBytes(u.bytes, m.bytes)
 		u.flows++
 		if came == ancient || exempt == onlyJudged {
 			w.leaveUntaught(at, m.bytes)
@@ -174,14 +174,6 @@ func (s *space) add(l *lane, came arrival, flows []flow.Flow, sc *scratch, from,
 			s.attend(l, w, at, &flows[i], sc.tuple(i, &flows[i]), found)
 		}
 	}
-}
-
-// addBytes adds without overflow.
-func addBytes(a, b int64) int64 {
-	if a > math.MaxInt64-b {
-		return math.MaxInt64
-	}
-	return a + b
 }
 
 // enter gives an entity its sum in a window.

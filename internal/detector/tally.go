@@ -36,7 +36,7 @@ func (t *tally) add(key uint64, f *flow.Flow, at int64, by *naming) {
 	hour := hourOf(at)
 	for i := range t.n {
 		if t.key[i] == key {
-			t.bytes[i] = addBytes(t.bytes[i], f.Bytes)
+			t.bytes[i] = flow.AddBytes(t.bytes[i], f.Bytes)
 			t.first[i] = min(t.first[i], hour)
 			return
 		}
@@ -54,7 +54,7 @@ func (t *tally) add(key uint64, f *flow.Flow, at int64, by *naming) {
 		}
 	}
 	t.key[i] = key
-	t.bytes[i] = addBytes(t.bytes[i], f.Bytes)
+	t.bytes[i] = flow.AddBytes(t.bytes[i], f.Bytes)
 	t.first[i] = hour
 	t.kind[i] = by.kindOf(f)
 }
@@ -91,7 +91,7 @@ func (t *tally) clone() *tally {
 }
 
 // hourOf is the hour of an instant, counted from the epoch.
-func hourOf(at int64) int32 { return int32(floorDiv(at, int64(time.Hour))) }
+func hourOf(at int64) int32 { return int32(flow.Window(at, int64(time.Hour))) }
 
 func hourTime(hour int32) time.Time {
 	return time.Unix(int64(hour)*int64(time.Hour/time.Second), 0).UTC()
@@ -117,7 +117,7 @@ func (p *tallyPool) contributions(t *tally) []Contribution {
 			if !ok {
 				c.first = t.first[i]
 			}
-			sums[v] = contributor{addBytes(c.bytes, t.bytes[i]), min(c.first, t.first[i])}
+			sums[v] = contributor{flow.AddBytes(c.bytes, t.bytes[i]), min(c.first, t.first[i])}
 		}
 		if len(sums) > 0 {
 			all = append(all, p.contribution(field, sums))

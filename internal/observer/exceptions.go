@@ -189,8 +189,8 @@ func sumReports(all, reports []rule.ExceptionReport) []rule.ExceptionReport {
 		if r.Since.After(sum.Since) {
 			sum.Since = r.Since
 		}
-		sum.Flows, sum.AboveFlows = plus(sum.Flows, r.Flows), plus(sum.AboveFlows, r.AboveFlows)
-		sum.Bytes, sum.AboveBytes = plus(sum.Bytes, r.Bytes), plus(sum.AboveBytes, r.AboveBytes)
+		sum.Flows, sum.AboveFlows = flow.AddBytes(sum.Flows, r.Flows), flow.AddBytes(sum.AboveFlows, r.AboveFlows)
+		sum.Bytes, sum.AboveBytes = flow.AddBytes(sum.Bytes, r.Bytes), flow.AddBytes(sum.AboveBytes, r.AboveBytes)
 	}
 	return all
 }

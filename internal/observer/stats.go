@@ -1,7 +1,6 @@
 package observer
 
 import (
-	"math"
 	"sync/atomic"
 
 	"github.com/otel-exfil/exfil/internal/decode"
@@ -141,20 +140,12 @@ func (c *counters) add(b *Batch) {
 	var sum int64
 	for _, p := range b.parts[:b.used] {
 		for i := range p.flows {
-			sum = plus(sum, p.flows[i].Bytes)
+			sum = flow.AddBytes(sum, p.flows[i].Bytes)
 		}
 	}
-	for before := c.bytes.Load(); !c.bytes.CompareAndSwap(before, plus(before, sum)); {
+	for before := c.bytes.Load(); !c.bytes.CompareAndSwap(before, flow.AddBytes(before, sum)); {
 		before = c.bytes.Load()
 	}
-}
-
-// plus adds numbers that are not negative; what does not fit is the largest number there is.
-func plus(a, b int64) int64 {
-	if a > math.MaxInt64-b {
-		return math.MaxInt64
-	}
-	return a + b
 }
 
 func addEach(to []atomic.Int64, counts []int64) {

@@ -1,7 +1,6 @@
 package rule
 
 import (
-	"math"
 	"time"
 
 	"github.com/otel-exfil/exfil/internal/flow"
@@ -47,19 +46,11 @@ type exceptionCounts struct {
 }
 
 func (c *exceptionCounts) except(f *flow.Flow, now time.Time) {
-	c.flows, c.bytes, c.since = c.flows+1, addBytes(c.bytes, f.Bytes), now
+	c.flows, c.bytes, c.since = c.flows+1, flow.AddBytes(c.bytes, f.Bytes), now
 }
 
 func (c *exceptionCounts) exceed(f *flow.Flow, now time.Time) {
-	c.aboveFlows, c.aboveBytes, c.since = c.aboveFlows+1, addBytes(c.aboveBytes, f.Bytes), now
-}
-
-// addBytes adds without overflow.
-func addBytes(a, b int64) int64 {
-	if a > math.MaxInt64-b {
-		return math.MaxInt64
-	}
-	return a + b
+	c.aboveFlows, c.aboveBytes, c.since = c.aboveFlows+1, flow.AddBytes(c.aboveBytes, f.Bytes), now
 }
 
 // ExceptionReport is how an exception stands and what came of it since the process began.

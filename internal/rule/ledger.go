@@ -1,6 +1,6 @@
 package rule
 
-import "math"
+import "github.com/otel-exfil/exfil/internal/flow"
 
 // ledger sums bytes by window of ExceptionSpan, for the newest window and the one before.
 // The zero ledger is empty.
@@ -22,10 +22,6 @@ func (l *ledger) add(at, bytes int64) int64 {
 	if window < l.window {
 		sum = &l.previous
 	}
-	if *sum > math.MaxInt64-bytes {
-		*sum = math.MaxInt64
-	} else {
-		*sum += bytes
-	}
+	*sum = flow.AddBytes(*sum, bytes)
 	return *sum
 }
