@@ -34,11 +34,9 @@ type keeper struct {
 	now      func() time.Time
 	interval time.Duration
 
-	wake    chan struct{} // holds a token while the time is to be looked at
-	cancel  context.CancelFunc
-	stopped chan struct{}
+	*watch // of the time; set by start
 
-	// Only the goroutine of run, and what comes before and after it, uses these.
+	// Only the watch, and what comes before and after it, uses these.
 	client  storage.Client
 	store   *checkpoint.Store
 	next    time.Time // when to save or to load again
@@ -76,7 +74,6 @@ func newKeeper(set Settings, id component.ID, interval time.Duration, c Clock, o
 		logger:   set.Logger.With(zap.Stringer("storage", id)),
 		now:      c.Now,
 		interval: interval,
-		wake:     make(chan struct{}, 1),
 	}, nil
 }
 
@@ -84,35 +81,12 @@ func newKeeper(set Settings, id component.ID, interval time.Duration, c Clock, o
 func (k *keeper) start(ctx context.Context) {
 	k.next = k.now().Add(k.interval)
 	k.failed(ctx, k.load(ctx, true))
-	run, cancel := context.WithCancel(context.Background())
-	k.cancel, k.stopped = cancel, make(chan struct{})
-	go func() {
-		defer close(k.stopped)
-		for {
-			select {
-			case <-run.Done():
-				return
-			case <-k.wake:
-				k.attempt(run)
-			}
-		}
-	}()
-}
-
-// look makes the keeper look at the time. It does not wait for it.
-func (k *keeper) look() {
-	select {
-	case k.wake <- struct{}{}:
-	default:
-	}
+	k.watch = newWatch(k.attempt)
 }
 
 // end saves what is known, and lets the storage go.
 func (k *keeper) end(ctx context.Context) error {
-	k.cancel()
-	select {
-	case <-k.stopped:
-	case <-ctx.Done():
+	if !k.watch.end(ctx) {
 		// A storage that does not answer is left alone with what it was given.
 		return fmt.Errorf("%w: what was learned since the last checkpoint is not saved: %w", ErrStorage, ctx.Err())
 	}

@@ -28,53 +28,21 @@ type reloader struct {
 	still    *sync.Mutex // held while the observer is loaded, saved, or told to follow other rules
 	failures *atomic.Int64
 
-	wake    chan struct{} // holds a token while the time is to be looked at
-	cancel  context.CancelFunc
-	stopped chan struct{}
+	*watch // of the time; set by start
 
-	// Only the goroutine that start starts uses these.
+	// Only the watch uses these.
 	next time.Time // when to look at the files
 	seen string    // digest of the rules that they named last time and that are not in force; "": there are none
 }
 
 // start looks at the files when look is called and it is time to, until end.
 func (r *reloader) start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	r.cancel, r.stopped = cancel, make(chan struct{})
-	r.wake = make(chan struct{}, 1)
 	r.next = r.now().Add(r.interval)
-	go func() {
-		defer close(r.stopped)
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-r.wake:
-				r.attempt()
-			}
-		}
-	}()
-}
-
-// look makes the reloader look at the time. It does not wait for it: files may be where it takes long to read them.
-func (r *reloader) look() {
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
-}
-
-// end ends what start began, and waits for it as long as ctx allows.
-func (r *reloader) end(ctx context.Context) {
-	r.cancel()
-	select {
-	case <-r.stopped:
-	case <-ctx.Done():
-	}
+	r.watch = newWatch(r.attempt)
 }
 
 // attempt looks at the files if it is time to.
-func (r *reloader) attempt() {
+func (r *reloader) attempt(context.Context) {
 	now := r.now()
 	if now.Before(r.next) {
 		return

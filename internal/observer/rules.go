@@ -15,7 +15,7 @@ import (
 func (o *Observer) RulesDigest() string {
 	o.cut.RLock()
 	defer o.cut.RUnlock()
-	return rule.Digest(o.rules)
+	return o.digest
 }
 
 // FollowRules puts rules in force in the place of those that are: all that there are, as config.LoadRules returns them. What was
@@ -32,7 +32,7 @@ func (o *Observer) FollowRules(all []rule.Rule) error {
 	o.cut.Lock()
 	defer o.cut.Unlock()
 	tenants := o.tenants.list()
-	heirs, restored, err := heirsOf(tenants, next.rules)
+	heirs, restored, err := o.heirsOf(tenants, next.rules)
 	if err != nil {
 		return err
 	}
@@ -43,20 +43,20 @@ func (o *Observer) FollowRules(all []rule.Rule) error {
 	for i, t := range tenants {
 		t.follow(heirs[i])
 	}
-	o.logger.Info("Other rules are in force", zap.String("digest", rule.Digest(o.rules)), zap.Int("rules", len(o.rules)),
+	o.logger.Info("Other rules are in force", zap.String("digest", o.digest), zap.Int("rules", len(o.rules)),
 		zap.Strings("learned_anew", restored.Anew), zap.Strings("not_watched_any_more", restored.Unused))
 	o.logMemory()
 	return nil
 }
 
 // heirsOf returns for each tenant a detector for other rules that knows what the tenant's does; nil: its own serves them, too.
-func heirsOf(tenants []*tenant, rules []rule.Rule) (heirs []*detector.Detector, restored detector.Restored, err error) {
+func (s *shared) heirsOf(tenants []*tenant, rules []rule.Rule) (heirs []*detector.Detector, restored detector.Restored, err error) {
 	heirs = make([]*detector.Detector, len(tenants))
+	settings := s.detection(rules)
+	if reflect.DeepEqual(settings, s.detection(s.rules)) {
+		return heirs, restored, nil
+	}
 	for i, t := range tenants {
-		settings := t.detection(rules)
-		if reflect.DeepEqual(settings, t.detection(t.rules)) {
-			continue
-		}
 		heir, found, err := t.detector.Heir(settings)
 		if err != nil {
 			return nil, restored, fmt.Errorf("detector: %w", err)

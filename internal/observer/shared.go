@@ -48,12 +48,13 @@ type shared struct {
 // inForce are the rules that are at work.
 type inForce struct {
 	rules   []rule.Rule
+	digest  string       // see rule.Digest
 	watched flow.RuleSet // all of them
 	writer  *alert.Writer
 }
 
 func (s *shared) newInForce(rules []rule.Rule) (f inForce, err error) {
-	f.rules = rules
+	f.rules, f.digest = rules, rule.Digest(rules)
 	for i := range rules {
 		f.watched |= flow.RuleNumber(i)
 	}
