@@ -32,7 +32,7 @@ func (p *passage) rename(n *Naming) {
 	for _, e := range entities {
 		was := e.key
 		if e.key = n.entityKey(was); e.key != was {
-			e.encoded = nil
+			e.changed()
 			hashes[hashOf([]byte(was))] = hashOf([]byte(e.key))
 		}
 		if same := p.entities.get([]byte(e.key)); same != nil {

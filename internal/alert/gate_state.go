@@ -141,9 +141,7 @@ func (p *passage) keepEntity(r *codec.Reader, e *entity) {
 	if r.Err() != nil {
 		return
 	}
-	if oldest, ok := p.entities.oldest(); ok && p.entities.full() {
-		p.entities.remove(oldest)
-	}
+	p.makeRoom()
 	p.entities.use(e)
 }
 
@@ -154,7 +152,7 @@ func (p *passage) keepGroup(r *codec.Reader, g *group) {
 	if r.Err() != nil {
 		return
 	}
-	if oldest, ok := p.groups.oldest(); ok && p.groups.full() {
+	if oldest, ok := p.groups.surplus(); ok {
 		p.close(oldest)
 		p.groups.remove(oldest)
 	}
@@ -189,16 +187,26 @@ func (p *passage) loadRemembered(r *codec.Reader, latest time.Time, remembers fu
 // entityBytes is what an entity takes at least.
 const entityBytes = 1 + 1 + 1
 
-// encoding returns what save writes, which is not to be changed. It is kept, because few entities change between two
-// saves and the pipeline waits for each: to gather the texts of all anew takes five times as long.
-func (e *entity) encoding() []byte {
-	if e.encoded == nil {
+// encoded is what save writes of something that a gate remembers. It is kept, because little changes between two saves and the
+// pipeline waits for each: to gather the texts of all anew takes five times as long.
+type encoded struct{ bytes []byte } // nil: it has changed since
+
+// changed makes the next encoding a new one.
+func (e *encoded) changed() { e.bytes = nil }
+
+// of returns what save writes, which is not to be changed.
+func (e *encoded) of(save func(*codec.Writer)) []byte {
+	if e.bytes == nil {
 		var w codec.Writer
-		e.save(&w)
-		e.encoded = slices.Clip(w.Data)
+		save(&w)
+		e.bytes = slices.Clip(w.Data)
 	}
-	return e.encoded
+	return e.bytes
 }
+
+func (e *entity) encoding() []byte { return e.encoded.of(e.save) }
+
+func (g *group) encoding() []byte { return g.encoded.of(g.save) }
 
 func (e *entity) save(w *codec.Writer) {
 	w.Text(e.key)
@@ -229,16 +237,6 @@ func loadTold(r *codec.Reader) (all []told) {
 
 // groupBytes is what a group takes at least.
 const groupBytes = 1 + 1 + 8 + 1 + 1 + 1 + 1 + 1
-
-// encoding returns what save writes, as that of an entity does.
-func (g *group) encoding() []byte {
-	if g.encoded == nil {
-		var w codec.Writer
-		g.save(&w)
-		g.encoded = slices.Clip(w.Data)
-	}
-	return g.encoded
-}
 
 func (g *group) save(w *codec.Writer) {
 	w.Text(g.key)

@@ -352,7 +352,7 @@ func BenchmarkGate(b *testing.B) {
 		for b.Loop() {
 			n := 0
 			for e := range g.live.entities.all() {
-				e.encoded = nil
+				e.changed()
 				g.live.groups.get([]byte(e.key)).changed()
 				if n++; n == 400 {
 					break

@@ -31,7 +31,7 @@ type group struct {
 	held       []heldWindow // the latest
 	summary    *summary     // of what is to be told when the suppression is over; nil: nothing
 	place      int          // among those that are due
-	encoded    []byte       // as save writes it; nil: it has changed since
+	encoded
 }
 
 func (g *group) name() string { return g.key }
@@ -82,9 +82,6 @@ func (g *group) alerted(f *detector.Finding, who string, silence time.Duration, 
 	g.at, g.score, g.alert, g.suppressed = f.Time, f.Score, uid, 0
 	g.changed()
 }
-
-// changed makes the next encoding a new one.
-func (g *group) changed() { g.encoded = nil }
 
 // membership is which group a finding belongs to.
 type membership struct {

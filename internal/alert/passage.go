@@ -33,10 +33,10 @@ func newPassage(maxPerInterval, most int, dryRun bool) passage {
 
 // entity is what is known of a rule's entity that has alerted.
 type entity struct {
-	key     string
-	at      time.Time // event time of the last alert that was no update
-	told    []told    // the latest windows
-	encoded []byte    // as save writes it; nil: it has changed since
+	key  string
+	at   time.Time // event time of the last alert that was no update
+	told []told    // the latest windows
+	encoded
 }
 
 func (e *entity) name() string { return e.key }
@@ -82,7 +82,7 @@ func (p *passage) admit(f *detector.Finding, policy Policy, out []Alert) []Alert
 	if state == stateUpdate {
 		a.UpdateOf = first.uid
 		first.updated = true
-		e.encoded = nil
+		e.changed()
 		return append(out, a)
 	}
 	p.tell(e, f, a.UID)
@@ -150,9 +150,7 @@ func (p *passage) close(g *group) {
 // tell notes that a window of an entity was told of; of the entity nothing is known where it is nil.
 func (p *passage) tell(e *entity, f *detector.Finding, uid string) {
 	if e == nil {
-		if oldest, ok := p.entities.oldest(); ok && p.entities.full() {
-			p.entities.remove(oldest)
-		}
+		p.makeRoom()
 		e = &entity{key: string(p.entityKey)}
 	}
 	p.entities.use(e)
@@ -161,14 +159,21 @@ func (p *passage) tell(e *entity, f *detector.Finding, uid string) {
 		e.told = slices.Delete(e.told, 0, 1)
 	}
 	e.told = append(e.told, told{window: windowOf(f), uid: uid, score: f.Score, bytes: f.Actual})
-	e.encoded = nil
+	e.changed()
+}
+
+// makeRoom lets the entity go that has not alerted for the longest, if there is no room for one more.
+func (p *passage) makeRoom() {
+	if oldest, ok := p.entities.surplus(); ok {
+		p.entities.remove(oldest)
+	}
 }
 
 // open notes that a group has alerted; of the group nothing is known where it is nil. Of one that must make room for it, what was
 // held back is summed up.
 func (p *passage) open(g *group, f *detector.Finding, who string, policy Policy, uid string, out []Alert) []Alert {
 	if g == nil {
-		if oldest, ok := p.groups.oldest(); ok && p.groups.full() {
+		if oldest, ok := p.groups.surplus(); ok {
 			out = p.report(oldest, f.Time, out)
 			p.groups.remove(oldest)
 		}

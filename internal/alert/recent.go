@@ -22,8 +22,6 @@ func newRecent[V keyed](most int) recent[V] {
 
 func (r *recent[V]) len() int { return r.order.Len() }
 
-func (r *recent[V]) full() bool { return r.order.Len() >= r.most }
-
 // get returns the value of a key, and the zero value where there is none.
 func (r *recent[V]) get(key []byte) (v V) {
 	if e := r.byKey[string(key)]; e != nil {
@@ -47,6 +45,14 @@ func (r *recent[V]) oldest() (v V, ok bool) {
 		return e.Value.(V), true
 	}
 	return v, false
+}
+
+// surplus returns the value that must go before another comes; ok is false while there is room.
+func (r *recent[V]) surplus() (v V, ok bool) {
+	if r.order.Len() < r.most {
+		return v, false
+	}
+	return r.oldest()
 }
 
 func (r *recent[V]) remove(v V) {
