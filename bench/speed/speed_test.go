@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/collector/processor"
 	"go.opentelemetry.io/collector/processor/processortest"
 
+	"github.com/otel-exfil/exfil/bench/load"
 	"github.com/otel-exfil/exfil/exfilprocessor"
 	"github.com/otel-exfil/exfil/internal/geo/geotest"
 	"github.com/otel-exfil/exfil/internal/rule"
@@ -37,7 +38,7 @@ type subject struct {
 
 // exfil is a processor that has learned in two windows all that traffic is made of, all of which is active in the open one.
 // Nothing alerts.
-func exfil(b *testing.B, t *traffic, format string, change ...func(*exfilprocessor.Config)) *subject {
+func exfil(b *testing.B, t *load.Traffic, format string, change ...func(*exfilprocessor.Config)) *subject {
 	b.Helper()
 	f := exfilprocessor.NewFactory()
 	cfg := f.CreateDefaultConfig().(*exfilprocessor.Config)
@@ -53,11 +54,11 @@ func exfil(b *testing.B, t *traffic, format string, change ...func(*exfilprocess
 	var at time.Time
 	for window := range 3 {
 		at = monday.Add(time.Duration(window) * cfg.Windows[0])
-		for _, batch := range t.everyPair(b, format, at) {
-			require.NoError(b, p.ConsumeLogs(context.Background(), batch))
+		for flows := range t.EveryPair(at) {
+			require.NoError(b, p.ConsumeLogs(context.Background(), encoded(b, format, flows)))
 		}
 	}
-	return &subject{p, t.some(b, format, at)}
+	return &subject{p, some(b, t, format, at)}
 }
 
 // measure delivers the batches in turn, from so many goroutines.
@@ -153,7 +154,7 @@ func measureRefilled(b *testing.B, n int, refill func(), deliver func(i int) err
 }
 
 func report(b *testing.B, mallocs uint64) {
-	records := float64(b.N) * batchRecords
+	records := float64(b.N) * load.BatchRecords
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/records, "ns/record")
 	b.ReportMetric(float64(mallocs)/records, "allocs/record")
 	b.ReportMetric(0, "ns/op")
@@ -161,10 +162,10 @@ func report(b *testing.B, mallocs uint64) {
 
 // BenchmarkLogs is one batch of records on its way through exfil, through what a receiver does with it, and through other processors.
 func BenchmarkLogs(b *testing.B) {
-	for _, format := range []string{ecs, zeek, vpc, netflow} {
+	for _, format := range []string{load.ECS, load.Zeek, load.VPC, load.NetFlow} {
 		prefix := "format=" + format
-		t := newTraffic(usualEntities, zipf)
-		batches := t.some(b, format, monday)
+		t := load.New(usualEntities, load.Zipf)
+		batches := some(b, t, format, monday)
 		b.Run(prefix+"/way=unmarshal", func(b *testing.B) { unmarshal(b, batches) })
 		b.Run(prefix+"/way=pass", func(b *testing.B) {
 			read := 0
@@ -180,9 +181,9 @@ func BenchmarkLogs(b *testing.B) {
 			(&subject{p, batches}).measure(b, 1)
 		})
 		b.Run(prefix+"/way=exfil", func(b *testing.B) {
-			exfil(b, newTraffic(usualEntities, zipf), format).measure(b, 1)
+			exfil(b, load.New(usualEntities, load.Zipf), format).measure(b, 1)
 		})
-		if format != ecs {
+		if format != load.ECS {
 			continue
 		}
 		for _, r := range rivals() {
@@ -212,7 +213,7 @@ func unmarshal(b *testing.B, batches []plog.Logs) {
 func BenchmarkEntities(b *testing.B) {
 	for _, entities := range []int{10, 1000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprintf("entities=%d", entities), func(b *testing.B) {
-			exfil(b, newTraffic(entities, zipf), ecs).measure(b, 1)
+			exfil(b, load.New(entities, load.Zipf), load.ECS).measure(b, 1)
 		})
 	}
 }
@@ -221,7 +222,7 @@ func BenchmarkEntities(b *testing.B) {
 func BenchmarkSenders(b *testing.B) {
 	for _, senders := range []int{1, 2} {
 		b.Run(fmt.Sprintf("senders=%d", senders), func(b *testing.B) {
-			exfil(b, newTraffic(usualEntities, zipf), ecs).measure(b, senders)
+			exfil(b, load.New(usualEntities, load.Zipf), load.ECS).measure(b, senders)
 		})
 	}
 }
@@ -240,22 +241,22 @@ func BenchmarkConfigured(b *testing.B) {
 	}
 	for _, c := range []struct {
 		with      string
-		addresses addressing
+		addresses load.Addressing
 		placed    bool // by the event
 		change    func(*exfilprocessor.Config)
 	}{
-		{"nothing", zipf, true, func(*exfilprocessor.Config) {}},
-		{"country_table_zipf", zipf, false, func(*exfilprocessor.Config) {}},
-		{"country_table_uniform", uniform, false, func(*exfilprocessor.Config) {}},
-		{"city_database_zipf", zipf, false, func(cfg *exfilprocessor.Config) { cfg.Geo.Database = database }},
-		{"city_database_uniform", uniform, false, func(cfg *exfilprocessor.Config) { cfg.Geo.Database = database }},
-		{"third_rule", zipf, true, enable("unusual_country")},
-		{"third_and_fourth_rule", zipf, true, enable("unusual_country", "unusual_destination_ip")},
-		{"1000_exceptions_by_port", zipf, true, thousandExceptions},
+		{"nothing", load.Zipf, true, func(*exfilprocessor.Config) {}},
+		{"country_table_zipf", load.Zipf, false, func(*exfilprocessor.Config) {}},
+		{"country_table_uniform", load.Uniform, false, func(*exfilprocessor.Config) {}},
+		{"city_database_zipf", load.Zipf, false, func(cfg *exfilprocessor.Config) { cfg.Geo.Database = database }},
+		{"city_database_uniform", load.Uniform, false, func(cfg *exfilprocessor.Config) { cfg.Geo.Database = database }},
+		{"third_rule", load.Zipf, true, enable("unusual_country")},
+		{"third_and_fourth_rule", load.Zipf, true, enable("unusual_country", "unusual_destination_ip")},
+		{"1000_exceptions_by_port", load.Zipf, true, thousandExceptions},
 	} {
 		b.Run("with="+c.with, func(b *testing.B) {
-			t := newTraffic(usualEntities, c.addresses)
-			s := exfil(b, t, ecs, c.change)
+			t := load.New(usualEntities, c.addresses)
+			s := exfil(b, t, load.ECS, c.change)
 			if !c.placed {
 				s.batches = withoutPlaces(s.batches)
 			}
@@ -293,18 +294,18 @@ func cityDatabase(b *testing.B) string {
 // processor that takes differences.
 func BenchmarkMetrics(b *testing.B) {
 	measureMetrics := func(b *testing.B, consume func(pmetric.Metrics) error) {
-		meters := newTraffic(usualEntities, zipf).meters()
+		md := meters(load.New(usualEntities, load.Zipf))
 		exports := make([]pmetric.Metrics, 16)
 		measureRefilled(b, len(exports), func() {
 			for i := range exports {
-				advance(meters)
+				advance(md)
 				exports[i] = pmetric.NewMetrics()
-				meters.CopyTo(exports[i])
+				md.CopyTo(exports[i])
 			}
 		}, func(i int) error { return consume(exports[i]) })
 	}
 	b.Run("format=obi/way=unmarshal", func(b *testing.B) {
-		encoded, err := (&pmetric.ProtoMarshaler{}).MarshalMetrics(newTraffic(usualEntities, zipf).meters())
+		encoded, err := (&pmetric.ProtoMarshaler{}).MarshalMetrics(meters(load.New(usualEntities, load.Zipf)))
 		require.NoError(b, err)
 		measure(b, func(int) error {
 			_, err := (&pmetric.ProtoUnmarshaler{}).UnmarshalMetrics(encoded)
