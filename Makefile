@@ -53,7 +53,7 @@ demo: $(MINIMAL) ## four weeks of an office's flows with two thefts, and what th
 build: $(FULL) ## a collector with everything of builder-config.yaml, in dist/
 
 .PHONY: collector-minimal
-collector-minimal: $(MINIMAL) ## the small collector of the demo and the tests, in .build/
+collector-minimal: $(MINIMAL) ## the small collector of the demo, the tests and make bench-collector, in .build/
 
 # The builder makes its output directory, but not that directory's parent.
 $(MINIMAL): testdata/builder-minimal.yaml $(SOURCES) | $(BUILDER)
@@ -92,6 +92,7 @@ test: $(MINIMAL) $(STORED) validate-examples ## all tests with -race, the end-to
 	@# A Prometheus exporter is in the large collector only, and tested where that was built.
 	@EXFIL_COLLECTOR=$(CURDIR)/$(MINIMAL) EXFIL_COLLECTOR_FULL=$(addprefix $(CURDIR)/,$(wildcard $(FULL))) \
 		EXFIL_STORED=$(CURDIR)/$(STORED) $(GO) test -count 1 ./internal/e2e 2>&1 | tee -a $(BUILD)/test.txt
+	@EXFIL_COLLECTOR=$(CURDIR)/$(MINIMAL) $(GO) test -count 1 ./bench/collector 2>&1 | tee -a $(BUILD)/test.txt
 	@$(MAKE) senders-test 2>&1 | tee -a $(BUILD)/test.txt
 	@$(GO) -C bench/speed vet ./...
 	@$(GO) -C bench/speed test -count 1 -bench 'Logs|Metrics|Configured|Senders' -benchtime 1x ./... 2>&1 | tee -a $(BUILD)/test.txt
@@ -160,6 +161,10 @@ bench: ## what exfil costs beside other processors, in bench/SPEED.md; RUNS=<run
 		$(GO) -C bench/speed test -run '^$$' -bench . . >> $(BUILD)/speed.txt || { tail -n 20 $(BUILD)/speed.txt; exit 1; }; done
 	@$(GO) -C bench/speed run ./report < $(BUILD)/speed.txt > $(BUILD)/SPEED.md
 	@mv $(BUILD)/SPEED.md bench/SPEED.md
+
+.PHONY: bench-collector
+bench-collector: $(MINIMAL) ## what exfil costs a whole collector, in bench/COLLECTOR.md; COLLECTOR=<flags>
+	$(GO) run ./bench/collector -collector $(MINIMAL) -out bench/COLLECTOR.md $(COLLECTOR)
 
 .PHONY: microbench
 microbench: ## the benchmarks of single packages; BENCH=<pattern> BENCHTIME=<time> PKGS=<packages>
