@@ -32,6 +32,13 @@ const (
 // own, the same after every restart. Such a hash can be aimed at, but only by who sends the names anyway, and might
 // as well send the name that he wants to be taken for.
 func Name(text string) string {
+	if text == "" { // as most that records leave out; this much is compiled into the callers
+		return text
+	}
+	return name(text)
+}
+
+func name(text string) string {
 	if len(text) <= MaxNameLength && (isPlain(text) || isShowable(text)) && text != OverflowName {
 		return text
 	}
@@ -43,22 +50,22 @@ const (
 	highBits = 0x80 * eachByte
 )
 
-// isPlain says whether a text is printable ASCII, eight bytes at a time, the last ones perhaps twice.
+// isPlain says whether a text, which is not empty, is printable ASCII: a word at a time, the last one perhaps
+// over bytes that were looked at before.
 func isPlain(text string) bool {
 	n := len(text)
-	if n < 8 {
-		for i := range n {
-			if text[i]-0x20 >= 0x7f-0x20 {
-				return false
-			}
+	switch {
+	case n >= 8:
+		odd := oddBytes(load64(text[n-8:]))
+		for ; len(text) > 8; text = text[8:] {
+			odd |= oddBytes(load64(text))
 		}
-		return true
+		return odd == 0
+	case n >= 4:
+		return oddBytes(load32(text)<<32|load32(text[n-4:])) == 0
 	}
-	odd := oddBytes(load64(text[n-8:]))
-	for ; len(text) > 8; text = text[8:] {
-		odd |= oddBytes(load64(text))
-	}
-	return odd == 0
+	first, middle, last := uint64(text[0]), uint64(text[n/2]), uint64(text[n-1])
+	return oddBytes(' '*eachByte^(first^' ')<<16^(middle^' ')<<8^(last^' ')) == 0
 }
 
 // oddBytes is 0 where all bytes of a word are printable ASCII. Of bytes below 0x80, to take 0x20 away borrows from
@@ -71,6 +78,11 @@ func load64(s string) uint64 {
 	_ = s[7]
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+func load32(s string) uint64 {
+	_ = s[3]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24
 }
 
 func isShowable(text string) bool {

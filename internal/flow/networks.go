@@ -10,7 +10,18 @@ import (
 // for concurrent use.
 type Networks struct {
 	prefixes bart.Lite
+	octets   [256]side // of IPv4 addresses, as far as their first octet alone tells
 }
+
+// side says where an address is.
+type side uint8
+
+const (
+	unsure     side = iota // an octet does not tell
+	noEnd                  // it can be no end of a flow
+	insideEnd              // it is in one of the networks
+	outsideEnd             // it is in none
+)
 
 // PrivateNetworks returns the prefixes that are inside for everyone: private use
 // (RFC 1918, RFC 4193), shared address space (RFC 6598), link-local (RFC 3927,
@@ -39,8 +50,50 @@ func NewNetworks(inside []netip.Prefix) *Networks {
 	for _, p := range inside {
 		n.prefixes.Insert(unmapPrefix(p))
 	}
+	for octet := range n.octets {
+		n.octets[octet] = n.sideOfOctet(byte(octet))
+	}
 	return n
 }
+
+// sideOfOctet says where all IPv4 addresses of a first octet are, if that is the same for all.
+func (n *Networks) sideOfOctet(octet byte) side {
+	block := netip.PrefixFrom(netip.AddrFrom4([4]byte{octet}), 8)
+	switch {
+	case octet == 0 || octet >= 224: // unspecified, multicast and broadcast are in there
+		return unsure
+	case n.prefixes.LookupPrefix(block):
+		return insideEnd
+	case n.prefixes.OverlapsPrefix(block):
+		return unsure
+	}
+	return outsideEnd
+}
+
+// side says where an address is. Most of what traffic names is in 10.0.0.0/8, or far from any network that is
+// inside: of that, one look at a table tells.
+func (n *Networks) side(a netip.Addr) side {
+	if a.Is4() {
+		if s := n.octets[a.As4()[0]]; s != unsure {
+			return s
+		}
+	}
+	switch {
+	case !unicast(a):
+		return noEnd
+	case n.prefixes.Contains(a):
+		return insideEnd
+	}
+	return outsideEnd
+}
+
+// unicast says whether an address can be one end of a flow.
+func unicast(a netip.Addr) bool {
+	return a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() && a != broadcast
+}
+
+// broadcast is the limited broadcast address of RFC 919.
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
 // Contains reports whether the address is inside. It wants unmapped addresses, as
 // Record carries them, and is false for the invalid one.

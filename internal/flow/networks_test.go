@@ -29,6 +29,31 @@ func TestNetworksContainWhatIsPrivateAndWhatIsNamed(t *testing.T) {
 	assert.False(t, n.Contains(netip.Addr{}))
 }
 
+// Whatever the first octet alone tells is what the address tells.
+func TestTheFirstOctetNeverTellsAnotherSide(t *testing.T) {
+	for name, networks := range map[string][]netip.Prefix{
+		"private":                 nil,
+		"a network of half of it": {netip.MustParsePrefix("128.0.0.0/1")},
+		"all of it":               {netip.MustParsePrefix("0.0.0.0/0")},
+		"one address":             {netip.MustParsePrefix("203.0.113.9/32")},
+	} {
+		n := NewNetworks(networks)
+		for octet := range 256 {
+			for _, rest := range [][3]byte{{}, {0, 113, 9}, {16, 1, 1}, {100, 64, 1}, {168, 1, 1}, {254, 1, 1}, {255, 255, 255}} {
+				a := netip.AddrFrom4([4]byte{byte(octet), rest[0], rest[1], rest[2]})
+				want := outsideEnd
+				switch {
+				case a.IsUnspecified() || a.IsMulticast() || a == broadcast:
+					want = noEnd
+				case n.Contains(a):
+					want = insideEnd
+				}
+				assert.Equal(t, want, n.side(a), "%s: %v", name, a)
+			}
+		}
+	}
+}
+
 func TestAMappedPrefixShorterThanTheMappingIsIPv6(t *testing.T) {
 	n := NewNetworks([]netip.Prefix{netip.MustParsePrefix("::ffff:0:0/90")})
 	assert.False(t, n.Contains(netip.MustParseAddr("203.0.113.9")))

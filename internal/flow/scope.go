@@ -67,10 +67,11 @@ func NewScope(internal []netip.Prefix) *Scope {
 // to destination and does not tell who opened the connection; its port is
 // the likelier service of the two (see servicePort).
 func (s *Scope) Resolve(r *Record, f *Flow) Outcome {
-	if !unicast(r.Source) || !unicast(r.Destination) {
+	source, destination := s.inside.side(r.Source), s.inside.side(r.Destination)
+	if source == noEnd || destination == noEnd {
 		return NotUnicast
 	}
-	sourceInside, destinationInside := s.sides(r)
+	sourceInside, destinationInside := insideEnds(r.Direction, source == insideEnd, destination == insideEnd)
 	switch {
 	case sourceInside && destinationInside:
 		return InsideOnly
@@ -84,13 +85,12 @@ func (s *Scope) Resolve(r *Record, f *Flow) Outcome {
 	return Undecidable
 }
 
-// sides says which ends are inside. Membership in a known network proves that an
+// insideEnds says which ends are inside where their networks say so much. Membership in a known network proves that an
 // end is inside; its absence proves nothing, because not every network is listed.
 // So the event's declaration can move an end inside, but one that puts a known
 // inside address outside is wrong about both ends and is not believed at all.
-func (s *Scope) sides(r *Record) (source, destination bool) {
-	source, destination = s.inside.Contains(r.Source), s.inside.Contains(r.Destination)
-	switch r.Direction {
+func insideEnds(d Direction, source, destination bool) (sourceInside, destinationInside bool) {
+	switch d {
 	case Outbound:
 		if !destination {
 			return true, false
@@ -113,7 +113,8 @@ func outgoing(r *Record, f *Flow) Outcome {
 	if r.OneWay {
 		port = servicePort(r.SourcePort, r.DestinationPort)
 	}
-	fill(r, f, r.Source, r.Destination, r.Sent, port, &r.DestinationPlace)
+	f.Source, f.Destination, f.Bytes, f.Port = r.Source, r.Destination, r.Sent, port
+	fill(r, f, &r.DestinationPlace)
 	return Leaves
 }
 
@@ -121,34 +122,21 @@ func reply(r *Record, f *Flow) Outcome {
 	if r.OneWay || r.Received <= 0 {
 		return InboundOnly
 	}
-	fill(r, f, r.Destination, r.Source, r.Received, r.DestinationPort, &r.SourcePlace)
+	f.Source, f.Destination, f.Bytes, f.Port = r.Destination, r.Source, r.Received, r.DestinationPort
+	fill(r, f, &r.SourcePlace)
 	return Leaves
 }
 
-func fill(r *Record, f *Flow, from, to netip.Addr, bytes int64, port uint16, place *Place) {
-	*f = Flow{
-		Time:        r.Time,
-		Bytes:       bytes,
-		Source:      from,
-		Destination: to,
-		Port:        port,
-		Host:        Name(r.Host),
-		User:        Name(r.User),
-		Process:     Name(r.Process),
-		Place:       Place{Region: Name(place.Region), Country: place.Country, City: Name(place.City), Coarse: place.Coarse},
-		Total:       r.Total,
-		Final:       r.Final,
-		ID:          ID{Text: Name(r.ID.Text), Number: r.ID.Number, Opaque: r.ID.Opaque},
-	}
+// fill writes what does not depend on who sent. It writes each field where it stays: a Flow that is made elsewhere and
+// copied costs as much again.
+func fill(r *Record, f *Flow, place *Place) {
+	f.Time = r.Time
+	f.Host, f.User, f.Process = Name(r.Host), Name(r.User), Name(r.Process)
+	f.Place.Region, f.Place.Country, f.Place.City, f.Place.Coarse = Name(place.Region), place.Country, Name(place.City), place.Coarse
+	f.Total, f.Final = r.Total, r.Final
+	f.ID.Text, f.ID.Number, f.ID.Opaque = Name(r.ID.Text), r.ID.Number, r.ID.Opaque
+	f.NoAlert, f.NoLearning = 0, 0
 }
-
-// unicast says whether an address can be one end of a flow.
-func unicast(a netip.Addr) bool {
-	return a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() && a != broadcast
-}
-
-// broadcast is the limited broadcast address of RFC 919.
-var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
 // Port ranges as clients and services use them. RFC 6335 lets ephemeral ports
 // begin at 49152, but Linux hands out 32768 and up by default.

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"net/netip"
+	"reflect"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -62,6 +63,23 @@ func TestReplyLeavesUnderTheInsideServicesPortToTheClientsPlace(t *testing.T) {
 		Time: 42, Bytes: 9000, Source: r.Destination, Destination: r.Source, Port: 443,
 		Host: "laptop-17", User: "mara", Process: "curl", Place: Place{Region: "Source"}, Total: 5, Final: true,
 	}, f)
+}
+
+// Flows are written over those of the batch before.
+func TestNothingIsLeftOfTheFlowThatWasThereBefore(t *testing.T) {
+	r := connection(inside, 51234, outside, 4444)
+	var want Flow
+	require.Equal(t, Leaves, scope().Resolve(&r, &want))
+	left := Flow{
+		Time: 1, Bytes: 2, Source: netip.MustParseAddr(inside6), Destination: netip.MustParseAddr(outside6), Port: 3,
+		Host: "host", User: "user", Process: "process", Place: Place{Region: "region", Country: "country", City: "city", Coarse: true},
+		Total: 4, Final: true, ID: ID{Text: "id", Number: 5, Opaque: true}, NoAlert: 6, NoLearning: 7,
+	}
+	for i, fields := 0, reflect.ValueOf(left); i < fields.NumField(); i++ {
+		require.False(t, fields.Field(i).IsZero(), "something must be there before of %s", fields.Type().Field(i).Name)
+	}
+	require.Equal(t, Leaves, scope().Resolve(&r, &left))
+	assert.Equal(t, want, left)
 }
 
 func TestWhoIsInside(t *testing.T) {

@@ -211,14 +211,16 @@ func (o *Observer) decodeRecord(b *Batch, lr plog.LogRecord) {
 func (o *Observer) resolve(b *Batch, r *flow.Record, log *condition.Record) {
 	p := b.at
 	n := len(p.flows)
-	p.flows = slices.Grow(p.flows, 1)[:n+1]
-	f := &p.flows[n]
+	if n == cap(p.flows) {
+		p.flows = slices.Grow(p.flows, 1)
+	}
+	f := &p.flows[:n+1][n] // it is there for good only if bytes leave
 	outcome := o.scope.Resolve(r, f)
 	b.outcomes[outcome]++
 	if outcome != flow.Leaves {
-		p.flows = p.flows[:n]
 		return
 	}
+	p.flows = p.flows[:n+1]
 	if o.locator != nil {
 		f.Place = o.locator.Complete(f.Place, f.Destination)
 	}
