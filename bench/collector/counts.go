@@ -14,10 +14,11 @@ type counts struct {
 	received int64 // records that its receiver accepted
 
 	// What exfil says; 0 where there is none.
-	read              int64 // records that it could read
-	future, late      int64 // flows that came too early or too late to count in a window
-	windows, entities int64 // windows that have closed, and entities that are known
-	alerts            int64
+	read         int64 // records that it could read
+	future, late int64 // flows that came too early or too late to count in a window
+	windows      int64 // that have closed
+	entities     int64 // that are known, of each rule: those of a key that several rules have count for each of them
+	alerts       int64
 }
 
 // scrape asks a collector.

@@ -102,7 +102,7 @@ func (m *measurement) circumstances() string {
 	fmt.Fprintf(&b, turnsText, m.duration, 2*m.cores, float64(m.rate*load.BatchRecords)/least*100, turns)
 	b.WriteString(measuresText)
 	fmt.Fprintf(&b, recordsText, thousands(sum.received), thousands(load.BatchRecords), thousands(int64(len(m.batches[0].encoded))))
-	fmt.Fprintf(&b, exfilText, thousands(m.with[0].counts.entities), m.learned, perWindow, sum.windows, sum.alerts, sum.late)
+	fmt.Fprintf(&b, exfilText, thousands(entities), m.learned, perWindow, sum.windows, sum.alerts, sum.late)
 	return b.String()
 }
 
@@ -122,7 +122,7 @@ const recordsText = `- %s records were sent in batches of %s, encoded before (%s
   their region. Every record was accepted, and read by exfil.
 `
 
-const exfilText = `- exfil has its defaults, knows %s entities and has learned %d windows before it is measured. Event time runs faster than the clock: three
+const exfilText = `- exfil has its defaults, knows some %s entities and has learned %d windows before it is measured. Event time runs faster than the clock: three
   hours, which are a window, are %d batches. Measured were the ends of %d windows; %d alerts; %d flows too late to count.
 `
 

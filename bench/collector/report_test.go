@@ -18,7 +18,7 @@ func measured(with ...float64) *measurement {
 			saturated: work{records: 1000, elapsed: took, processor: took},
 			paced:     work{records: 1000, elapsed: took, processor: 2 * took},
 			memory:    usage{resident: 50e6, peak: 60e6},
-			counts:    counts{received: 2000, windows: int64(m.learned) + 3, entities: 10_039},
+			counts:    counts{received: 2000, windows: int64(m.learned) + 3},
 		}
 		for i := range 100 {
 			r.latencies = append(r.latencies, time.Duration(i+1)*time.Millisecond)

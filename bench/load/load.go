@@ -47,7 +47,7 @@ type Traffic struct {
 	addresses      Addressing
 }
 
-// New makes traffic that fills so many entities.
+// New makes traffic of about so many entities; where they are few, pairs have regions in common, and there are fewer.
 func New(entities int, how Addressing) *Traffic {
 	pairs := max(3, entities*10/32)
 	return &Traffic{
@@ -56,24 +56,41 @@ func New(entities int, how Addressing) *Traffic {
 	}
 }
 
+// Entities is how many entities all pairs make with the two rules that are on by default. Both have port × region, which is one key.
+func (t *Traffic) Entities() int {
+	const none = -1
+	type key struct{ host, port, region int }
+	all := map[key]bool{}
+	for pair := range t.Pairs {
+		host, port, region := t.ends(pair)
+		for _, k := range []key{{host, port, none}, {none, port, region}, {host, none, region}, {none, port, none}, {none, none, region}} {
+			all[k] = true
+		}
+	}
+	return len(all)
+}
+
+// ends are between whom a pair's flows are: the numbers of its host and region, and its port.
+func (t *Traffic) ends(pair int) (host, port, region int) {
+	return pair / 50, 1 + pair%t.ports, (pair + pair/t.ports) % t.regions
+}
+
 // Record is one flow of a pair, at some moment of the minute that begins with from.
 func (t *Traffic) Record(pair int, from time.Time) flow.Record {
-	host := pair / 50
+	host, port, region := t.ends(pair)
 	return flow.Record{
-		Time:            from.Add(time.Duration(t.random.Int64N(int64(time.Minute)))).UnixNano(),
-		Source:          netip.AddrFrom4([4]byte{10, byte(host >> 16), byte(host >> 8), byte(host)}),
-		SourcePort:      uint16(40_000 + t.random.IntN(20_000)),
-		Destination:     t.destination(),
-		DestinationPort: uint16(1 + pair%t.ports),
-		Sent:            500 + t.random.Int64N(100_000),
-		Received:        t.random.Int64N(1_000_000),
-		Direction:       flow.Outbound,
-		Host:            fmt.Sprintf("ws-%05d", host),
-		User:            fmt.Sprintf("user-%05d", host),
-		Process:         "firefox",
-		DestinationPlace: flow.Place{
-			Country: "US", Region: fmt.Sprintf("Region %04d", (pair+pair/t.ports)%t.regions),
-		},
+		Time:             from.Add(time.Duration(t.random.Int64N(int64(time.Minute)))).UnixNano(),
+		Source:           netip.AddrFrom4([4]byte{10, byte(host >> 16), byte(host >> 8), byte(host)}),
+		SourcePort:       uint16(40_000 + t.random.IntN(20_000)),
+		Destination:      t.destination(),
+		DestinationPort:  uint16(port),
+		Sent:             500 + t.random.Int64N(100_000),
+		Received:         t.random.Int64N(1_000_000),
+		Direction:        flow.Outbound,
+		Host:             fmt.Sprintf("ws-%05d", host),
+		User:             fmt.Sprintf("user-%05d", host),
+		Process:          "firefox",
+		DestinationPlace: flow.Place{Country: "US", Region: fmt.Sprintf("Region %04d", region)},
 	}
 }
 

@@ -38,6 +38,13 @@ func TestEveryPairSends(t *testing.T) {
 	assert.Equal(t, 16, batches)
 }
 
+func TestTrafficHasTheEntitiesItIsMadeFor(t *testing.T) {
+	for entities, less := range map[int]float64{10_000: 0.07, 100_000: 0.01, 1_000_000: 0.01} {
+		assert.InEpsilon(t, entities, New(entities, Zipf).Entities(), less, entities)
+	}
+	assert.Equal(t, 3+3+2+3+2, New(10, Zipf).Entities(), "three pairs of one host, with three ports and two regions")
+}
+
 // Given addresses as traffic has them, then a tenth of them takes most; drawn alike, it takes a tenth.
 func TestFewAddressesTakeMost(t *testing.T) {
 	distinct := func(how Addressing) int {

@@ -38,13 +38,14 @@ func run(in io.Reader, out io.Writer) error {
 
 // measured is what was measured, by the names of benchmarks without what stands before the first slash.
 type measured struct {
-	names  []string // in the order in which they ran
-	times  map[string][]float64
-	allocs map[string][]float64
+	names  []string             // in the order in which they ran
+	times  map[string][]float64 // seconds a record
+	allocs map[string][]float64 // a record
+	bytes  map[string][]float64 // an entity
 }
 
 func read(in io.Reader) (*measured, error) {
-	m := &measured{times: map[string][]float64{}, allocs: map[string][]float64{}}
+	m := &measured{times: map[string][]float64{}, allocs: map[string][]float64{}, bytes: map[string][]float64{}}
 	r := benchfmt.NewReader(in, "standard input")
 	for r.Scan() {
 		result, ok := r.Result().(*benchfmt.Result)
@@ -52,6 +53,10 @@ func read(in io.Reader) (*measured, error) {
 			continue
 		}
 		name := nameOf(result)
+		if bytes, ok := result.Value("B/entity"); ok {
+			m.bytes[name] = append(m.bytes[name], bytes)
+			continue
+		}
 		time, timed := result.Value("sec/record")
 		if !timed {
 			return nil, fmt.Errorf("%s tells no ns/record", name)
@@ -95,10 +100,16 @@ type row struct {
 func (m *measured) tables() (string, error) {
 	var b strings.Builder
 	b.WriteString(preface)
+	if err := m.writeGoals(&b); err != nil {
+		return "", err
+	}
 	for _, t := range layout() {
 		if err := m.write(&b, &t); err != nil {
 			return "", err
 		}
+	}
+	if err := m.writeMemory(&b); err != nil {
+		return "", err
 	}
 	return b.String(), nil
 }
@@ -110,9 +121,9 @@ func (m *measured) write(b *strings.Builder, t *table) error {
 	}
 	fmt.Fprintf(b, "\n|---|---|---|%s\n", strings.Repeat("---|", len(t.rows[0].against)))
 	for _, r := range t.rows {
-		times := m.times[r.name]
-		if len(times) < fewest {
-			return fmt.Errorf("%s was measured %d times; %d are needed", r.name, len(times), fewest)
+		times, err := enough(m.times, r.name)
+		if err != nil {
+			return err
 		}
 		cells := []string{r.label, interval(scaled(times, 1e9), 0), fmt.Sprintf("%.2f", summary(m.allocs[r.name]).Center)}
 		for _, against := range r.against {
@@ -128,6 +139,28 @@ func (m *measured) write(b *strings.Builder, t *table) error {
 			}
 		}
 		fmt.Fprintf(b, "| %s |\n", strings.Join(cells, " | "))
+	}
+	return nil
+}
+
+// enough returns what was measured of a benchmark, if it was measured often enough.
+func enough(all map[string][]float64, name string) ([]float64, error) {
+	values := all[name]
+	if len(values) < fewest {
+		return nil, fmt.Errorf("%s was measured %d times; %d are needed", name, len(values), fewest)
+	}
+	return values, nil
+}
+
+// writeMemory writes the table of what an entity takes.
+func (m *measured) writeMemory(b *strings.Builder) error {
+	b.WriteString(memoryPreface)
+	for _, r := range memory() {
+		bytes, err := enough(m.bytes, r.name)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(b, "| %s | %s |\n", r.label, interval(bytes, 0))
 	}
 	return nil
 }
