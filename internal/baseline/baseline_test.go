@@ -373,3 +373,32 @@ func TestDetailKeysFollowTheSharedShape(t *testing.T) {
 	assert.False(t, m.WantsTable(&series[7]))
 	assert.False(t, m.LeansOnPeers(&series[7]))
 }
+
+// What is worked out beforehand is the same to the bit as what it stands for.
+func TestDecaysAreThoseOfASeries(t *testing.T) {
+	for _, span := range []time.Duration{time.Hour, span, 24 * time.Hour} {
+		d := NewDecays(span)
+		for _, ordinal := range []uint32{0, 7, 8, 9, 100, 7 + decaysKnown - 1, 7 + decaysKnown, 7 + decaysKnown + 1, 1 << 20} {
+			a := Series{N: 10, SS: 3, Active: 12, Total: 40, Mean: 5, Next: 7}
+			b := a
+			assert.Equal(t, a.ActiveAt(ordinal, span), d.ActiveAt(&a, ordinal))
+			assert.Equal(t, a.Activity(ordinal, span, 0.25), d.Activity(a, ordinal, 0.25))
+			a.SkipTo(ordinal, span)
+			d.SkipTo(&b, ordinal)
+			assert.Equal(t, a, b, "window %d", ordinal)
+		}
+	}
+}
+
+func TestClassesOfExperienceArePowersOfTwo(t *testing.T) {
+	for x := float32(1); x < 1<<14; x *= 2 {
+		for _, active := range []float32{x, math.Nextafter32(x, 0), math.Nextafter32(x, 1e9), 1.5 * x} {
+			want := 0
+			if active >= 1 {
+				want = min(peerClasses-1, 1+int(math.Log2(float64(active))))
+			}
+			s := Series{Active: active}
+			assert.Equal(t, want, s.experience(), "%v windows", active)
+		}
+	}
+}

@@ -20,6 +20,10 @@ type Model struct {
 	calibration [calibrationClasses]Calibration
 	alive       int // calibration classes that share the budget
 
+	// What follows from the span and from the peers, worked out when these change.
+	keep   float64 // share of a window's weight that is left after one more
+	priors [peerClasses]prior
+
 	peerBatch  [peerClasses]peerBatch
 	shapeBatch shapeBatch
 	sinceFit   time.Duration
@@ -33,6 +37,8 @@ func NewModel(span time.Duration, share float64, detail bool, less Ablation) *Mo
 	if less.StudentOnly {
 		m.tails[newcomers] = student{}
 	}
+	m.keep = Decay(span, 1)
+	m.lookAround()
 	return m
 }
 
@@ -50,15 +56,14 @@ type Prediction struct {
 // brought to the window by SkipTo; table may be nil. active is how probable it is that the entity is
 // active at all, by what is known beside its own history; see Series.Activity.
 func (m *Model) Predict(s *Series, table *Table, slot Slot, active float64) Prediction {
-	k := s.experience()
-	priorMean, priorVariance := m.prior(k)
+	prior := &m.priors[s.experience()]
 	n := float64(s.N)
-	variance := (spreadStrength*m.missedBy(k, priorVariance) + float64(s.SS)) / (spreadStrength + n)
+	variance := (spreadStrength*prior.missed + float64(s.SS)) / (spreadStrength + n)
 	// The weight of the peers' mean is what a normal hierarchy gives it: the variance within
 	// an entity over that between entities. A fixed weight would keep the centre of a key that is far from
 	// its peers, such as a nightly backup, wrong for weeks.
-	k0 := clip(variance/priorVariance, leastCentre, mostCentre)
-	level := (k0*priorMean + n*float64(s.Mean)) / (k0 + n)
+	k0 := clip(variance/prior.variance, leastCentre, mostCentre)
+	level := (k0*prior.mean + n*float64(s.Mean)) / (k0 + n)
 
 	var season float64
 	switch {
@@ -87,20 +92,20 @@ func (p Prediction) Deviation(bytes int64) float64 {
 	return (YOf(bytes) - float64(p.Centre)) / float64(p.Spread)
 }
 
-// prior is the mean and variance of y that an entity of class k starts from.
-func (m *Model) prior(k int) (mean, variance float64) {
-	if m.less.NoPeers {
-		return priorMean, priorSpread
-	}
-	return m.peers.prior(k)
-}
+// prior is what an entity starts from: mean and variance of y, and the variance by which its like was missed.
+type prior struct{ mean, variance, missed float64 }
 
-// missedBy is the variance by which predictions for class k were missed; otherwise the given one.
-func (m *Model) missedBy(k int, otherwise float64) float64 {
-	if m.less.NoPeers {
-		return otherwise
+// lookAround finds the priors of all classes. It is called whenever the peers have changed.
+func (m *Model) lookAround() {
+	for k := range m.priors {
+		p := &m.priors[k]
+		if m.less.NoPeers {
+			*p = prior{priorMean, priorSpread, priorSpread}
+			continue
+		}
+		p.mean, p.variance = m.peers.prior(k)
+		p.missed = m.peers.missedBy(k, p.variance)
 	}
-	return m.peers.missedBy(k, otherwise)
 }
 
 // Surprise is −ln of the probability that an entity, given that it is active, sends more than these bytes.
@@ -169,7 +174,7 @@ func (m *Model) Learn(s *Series, table *Table, slot Slot, p Prediction, bytes in
 	y := centre + clip(z, -winsor, winsor)*spread
 	m.peerBatch[k].add(&m.peers[k], y, y-centre)
 
-	keep := float32(Decay(m.span, 1))
+	keep := float32(m.keep)
 	before, mean := s.N, float64(s.Mean)
 	// The error is taken against the own mean, not against the level shrunk to the peers: where every
 	// key starts at once there are no peers, and the first errors would spoil the spread for weeks.
@@ -223,6 +228,7 @@ func (m *Model) EndWindow(slot Slot, endsDay bool) {
 		m.peers[k].learn(&m.peerBatch[k])
 	}
 	clear(m.peerBatch[:])
+	m.lookAround()
 	m.shape.learn(m.shapeBatch, slot)
 	m.shapeBatch = shapeBatch{}
 	m.alive = 0

@@ -34,11 +34,13 @@ func (s *Series) Begin(ordinal, observed uint32) {
 
 // SkipTo accounts for silence in every observed window before the given one.
 func (s *Series) SkipTo(ordinal uint32, span time.Duration) {
-	if ordinal <= s.Next {
-		return
+	if ordinal > s.Next {
+		s.skipTo(ordinal, Decay(span, float64(ordinal-s.Next)), Decay(span, 1))
 	}
-	k := float64(ordinal - s.Next)
-	q, f := Decay(span, k), Decay(span, 1)
+}
+
+// skipTo does so where a past window keeps q of its weight over that silence, and f over one window.
+func (s *Series) skipTo(ordinal uint32, q, f float64) {
 	s.N *= float32(q)
 	s.SS *= float32(q)
 	s.Active *= float32(q)
@@ -51,15 +53,12 @@ func (s *Series) ActiveAt(ordinal uint32, span time.Duration) float64 {
 	if ordinal <= s.Next {
 		return float64(s.Active)
 	}
-	return float64(s.Active * float32(Decay(span, float64(ordinal-s.Next)))) // rounded as SkipTo does
+	return s.activeAfter(Decay(span, float64(ordinal-s.Next)))
 }
 
-// Worth is how much would be lost with the series at the given window: the decayed number of active windows, each
-// weighted by how many factors of e its bytes are above Offset. An hourly probe of a hundred bytes is worth less than
-// three transfers of a megabyte, and a thousand fresh keys of a hundred bytes less than any of these.
-func (s *Series) Worth(ordinal uint32, span time.Duration) float64 {
-	return s.ActiveAt(ordinal, span) * max(0, float64(s.Mean)-yOfNothing)
-}
+// activeAfter is the decayed number of active windows after a silence over which a past window keeps q of its weight,
+// rounded as skipTo does.
+func (s *Series) activeAfter(q float64) float64 { return float64(s.Active * float32(q)) }
 
 // EvenChance is the guess at Series.Activity where nothing else is known.
 const EvenChance = 0.5
@@ -68,6 +67,11 @@ const EvenChance = 0.5
 // had been one window of it, a guess.
 func (s Series) Activity(ordinal uint32, span time.Duration, guess float64) float64 {
 	s.SkipTo(ordinal, span)
+	return s.activity(guess)
+}
+
+// activity is how probable it is that the entity is active in window Next.
+func (s *Series) activity(guess float64) float64 {
 	return (float64(s.Active) + guess) / (float64(s.Total) + 1)
 }
 
@@ -77,8 +81,11 @@ func (s *Series) experience() int {
 	if s.Active < 1 {
 		return 0
 	}
-	return min(peerClasses-1, 1+int(math.Log2(float64(s.Active))))
+	return min(peerClasses-1, 1+binaryExponent(s.Active))
 }
+
+// binaryExponent is the whole part of log₂ x, x ≥ 1.
+func binaryExponent(x float32) int { return int(math.Float32bits(x)>>23) - 127 }
 
 // calibrationClass groups entities of under half a day, under four days, and of longer activity.
 func (s *Series) calibrationClass() uint8 {

@@ -99,6 +99,7 @@ func (m *Model) Load(r *codec.Reader) {
 		r.Fail("%s since a fit", read.sinceFit)
 	}
 	if r.Err() == nil {
+		read.lookAround()
 		*m = read
 	}
 }

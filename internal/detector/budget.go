@@ -64,8 +64,9 @@ func newSpaces(settings Settings, span time.Duration, keys *keyer, tallies *tall
 			s.share += weights[j] / total / float64(len(w.Spans))
 		}
 	}
-	all := slices.Concat(mains, details)
+	all, decays := slices.Concat(mains, details), baseline.NewDecays(span)
 	for _, s := range all {
+		s.decays = decays
 		s.model, s.less = baseline.NewModel(span, s.share, s.detail, settings.Ablation), settings.Ablation
 	}
 	return all

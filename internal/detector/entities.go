@@ -98,30 +98,55 @@ func (s *space) evict(l *lane) (uint32, bool) {
 	n := uint32(len(s.entities))
 	tries := min(evictionTries, n)
 	stride := (n + tries - 1) / tries
-	var worth [evictionTries]float64
-	best, least := uint32(noEntity), math.Inf(1)
-	for i := range tries {
-		at := (s.hand + i*stride) % n
-		e := &s.entities[at]
-		worth[i] = e.Worth(l.ordinal, s.span)
-		if worth[i] < least && e.hash != overflowHash && !s.isOpen(e.hash) {
-			best, least = at, worth[i]
+	var few [evictionTries]candidate
+	at := s.hand
+	for i := range few[:tries] {
+		few[i] = candidate{s.decays.Worth(&s.entities[at].Series, l.ordinal), at}
+		if at += stride; at >= n {
+			at -= n
 		}
 	}
 	s.hand = (s.hand + 1) % n
-	lighter := uint32(0)
-	for _, w := range worth[:tries] {
-		if w < least {
-			lighter++
-		}
-	}
-	if best == noEntity || lighter >= max(1, tries/newcomersShare) {
+	best, ok := s.lightest(few[:tries])
+	if !ok {
 		s.vain += evictionTries
 		return 0, false
 	}
 	s.vain = 0
 	s.bury(l, best)
 	return best, true
+}
+
+// candidate is an entity that may be evicted, and what it is worth.
+type candidate struct {
+	worth float64
+	at    uint32
+}
+
+// lightest is the place of the candidate that is evicted, if one is: it is in no open window, and fewer than an eighth are
+// lighter. Of those worth the same it is the first. To ask for open windows costs more than to compare, so that it is asked from
+// the lightest on. It changes the candidates.
+func (s *space) lightest(few []candidate) (at uint32, ok bool) {
+	allowed, lighter, last := max(1, len(few)/newcomersShare), 0, math.Inf(-1)
+	for rank := range few {
+		best := &few[0]
+		for i := range few {
+			if few[i].worth < best.worth {
+				best = &few[i]
+			}
+		}
+		if best.worth > last {
+			lighter, last = rank, best.worth
+		}
+		if lighter >= allowed {
+			break
+		}
+		if hash := s.entities[best.at].hash; hash != overflowHash && !s.isOpen(hash) {
+			return best.at, true
+		}
+		best.worth = math.Inf(1) // not again
+	}
+	return 0, false
 }
 
 // bury lets an entity go, all but its ghost.
@@ -157,7 +182,7 @@ func (s *space) activityOf(l *lane, hash uint64) float64 {
 	} else {
 		e.Begin(l.ordinal, l.ordinal-s.since)
 	}
-	return e.Activity(l.ordinal, s.span, baseline.EvenChance)
+	return s.decays.Activity(e, l.ordinal, baseline.EvenChance)
 }
 
 // activeWindows is the decayed number of active windows of the entity with this hash, 0 if there is none.
@@ -166,7 +191,7 @@ func (s *space) activeWindows(l *lane, hash uint64) float64 {
 	if !ok {
 		return 0
 	}
-	return s.entities[at].ActiveAt(l.ordinal, s.span)
+	return s.decays.ActiveAt(&s.entities[at].Series, l.ordinal)
 }
 
 func compareNames(a, b *Finding) int {

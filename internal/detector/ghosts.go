@@ -19,6 +19,7 @@ import (
 type ghosts struct {
 	buckets []ghostBucket // nil: nothing was evicted yet
 	count   int
+	decays  *baseline.Decays // nil with buckets
 
 	dirty  []bool               // by page of buckets: changed since the last snapshot
 	frozen *frozen[ghostBucket] // nil: no snapshot is being written
@@ -59,9 +60,10 @@ func (g *ghosts) put(v ghost, limit int, ordinal uint32, span time.Duration) {
 		g.buckets = make([]ghostBucket, (limit/ghostShare+ghostWays-1)/ghostWays+1)
 		g.dirty = make([]bool, (len(g.buckets)+ghostPage-1)/ghostPage)
 		again(g.dirty, false) // no page was ever written
+		g.decays = baseline.NewDecays(span)
 	}
 	b := g.bucket(v.hash)
-	at, least := -1, v.Worth(ordinal, span)
+	at, least := -1, g.decays.Worth(&v.Series, ordinal)
 	for i := range g.buckets[b] {
 		other := &g.buckets[b][i]
 		if other.hash == 0 || other.hash == v.hash {
@@ -72,7 +74,7 @@ func (g *ghosts) put(v ghost, limit int, ordinal uint32, span time.Duration) {
 			break
 		}
 		// Of those worth the same, the one that was there goes.
-		if worth := other.Worth(ordinal, span); worth <= least {
+		if worth := g.decays.Worth(&other.Series, ordinal); worth <= least {
 			at, least = i, worth
 		}
 	}

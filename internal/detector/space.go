@@ -21,6 +21,7 @@ type space struct {
 	span    time.Duration
 	share   float64 // of a rule's budget of false alarms
 	model   *baseline.Model
+	decays  *baseline.Decays // of the span
 	less    baseline.Ablation
 	tallies *tallyPool
 	limit   int
@@ -252,7 +253,7 @@ func (s *space) meet(l *lane, at uint32) *entity {
 		e.first = l.bucket
 		e.Begin(l.ordinal, l.ordinal-s.since)
 	}
-	e.SkipTo(l.ordinal, s.span)
+	s.decays.SkipTo(&e.Series, l.ordinal)
 	return e
 }
 
@@ -314,7 +315,7 @@ func (s *space) activity(l *lane, at uint32) float64 {
 			guess *= s.owners[i].main.activityOf(l, s.main(at, i))
 		}
 	}
-	return s.entities[at].Activity(l.ordinal, s.span, guess)
+	return s.decays.Activity(s.entities[at].Series, l.ordinal, guess)
 }
 
 func pick(values []string, positions []int) []string {
