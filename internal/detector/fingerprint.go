@@ -45,7 +45,7 @@ func (s *space) fingerprint(h hash.Hash) {
 		}
 		for _, w := range s.windows() {
 			if i, ok := w.index.get(e.hash); ok {
-				fmt.Fprintln(h, w.sums[i].bytes, w.sums[i].flows, w.sums[i].sender != 0, w.outlooks[i].threshold, w.untaught[i])
+				fmt.Fprintln(h, w.sums[i].bytes, w.sums[i].flows, w.sums[i].sender != 0, s.threshold(&w.outlooks[i]), w.untaught[i])
 			}
 		}
 	}

@@ -504,10 +504,14 @@ func (s *space) admit(l *lane, w *window, u *savedSum) {
 		if o.tally != nil {
 			sum.attention = 0
 		}
-	} else {
-		if u.ownerless {
-			o.owner = s.rarest(l, o.entity)
-		}
-		sum.attention = s.expect(l, o)
+		return
 	}
+	if u.ownerless {
+		o.owner = s.rarest(l, o.entity)
+	}
+	if w == s.missed {
+		sum.attention = s.expectMissed(l, o)
+		return
+	}
+	sum.attention = s.expect(l, o)
 }

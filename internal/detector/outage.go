@@ -130,7 +130,7 @@ func (s *space) restMissed(l *lane) {
 		}
 		s.tallies.settle(o.tally, l.end()-1)
 		o.tally = nil
-		u.attention = o.attention()
+		u.attention = s.attention(o)
 	}
 }
 
@@ -157,7 +157,14 @@ func (s *space) predictMissed(l *lane, o *outlook) (attention int64) {
 	}
 	o.prediction = all.Prediction()
 	o.owner = s.rarest(l, o.entity)
-	return s.expect(l, o)
+	return s.expectMissed(l, o)
+}
+
+// expectMissed does as expect, and solves the threshold: the missed window stays open while what it depends on changes.
+func (s *space) expectMissed(l *lane, o *outlook) (attention int64) {
+	s.expect(l, o)
+	s.threshold(o)
+	return s.attention(o)
 }
 
 func (o *outage) save(w *codec.Writer) {

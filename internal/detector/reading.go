@@ -119,7 +119,7 @@ func (r *reader) readSpace(s *space) []Reading {
 			Values:  s.values(&s.entities[o.entity]),
 			Bytes:   u.bytes,
 			Typical: o.prediction.Median(),
-			Upper:   o.threshold,
+			Upper:   s.threshold(o),
 			Score:   max(score, float64(o.score)), // bytes only add up: not less than when it was found
 		})
 	}

@@ -92,7 +92,7 @@ type sum struct {
 
 // outlook is what is expected of a sum, and what came of it.
 type outlook struct {
-	threshold  int64 // bytes at which it is found; math.MaxInt64: not now
+	threshold  int64 // bytes at which it is found, see space.threshold; math.MaxInt64: not now
 	entity     uint32
 	prediction baseline.Prediction
 	owner      uint8
@@ -257,24 +257,43 @@ func (s *space) meet(l *lane, at uint32) *entity {
 	return e
 }
 
-// expect solves the bytes at which what was predicted is found, and returns those from which records need attention.
+// expect says whether what was predicted can be found, and returns the bytes from which records need attention.
 func (s *space) expect(l *lane, o *outlook) (attention int64) {
 	e := &s.entities[o.entity]
 	o.threshold = math.MaxInt64
 	if s.warm(l, e) && !s.less.JudgesLate() {
+		o.threshold = unsolved
+	}
+	return s.attention(o)
+}
+
+// unsolved is a threshold that has not been solved yet: it is not below the rule's floor, and few sums come near that.
+// What it depends on stays the same until the window closes.
+const unsolved = -1
+
+// threshold is the number of bytes at which an outlook is found.
+func (s *space) threshold(o *outlook) int64 {
+	if o.threshold == unsolved {
 		w := &s.owners[o.owner]
 		o.threshold = s.model.Threshold(o.prediction, w.falseAlarms, w.floor)
 	}
-	return o.attention()
+	return o.threshold
+}
+
+// reaches says whether so many bytes are found.
+func (s *space) reaches(o *outlook, bytes int64) bool {
+	return bytes >= s.owners[o.owner].floor && bytes >= s.threshold(o)
 }
 
 // attention is the number of bytes from which records need more than adding.
-func (o *outlook) attention() int64 {
+func (s *space) attention(o *outlook) int64 {
 	switch {
 	case o.tally != nil:
 		return 0
 	case o.found:
 		return math.MaxInt64
+	case o.threshold == unsolved:
+		return s.owners[o.owner].floor / tallyFrom
 	}
 	return o.threshold / tallyFrom
 }
@@ -329,6 +348,12 @@ func pick(values []string, positions []int) []string {
 // attend handles a record of a sum that is near or past its threshold.
 func (s *space) attend(l *lane, w *window, at uint32, f *flow.Flow, tuple uint64, found *[]Finding) {
 	u, o := &w.sums[at], &w.outlooks[at]
+	if o.threshold == unsolved {
+		s.threshold(o)
+		if u.attention = s.attention(o); u.bytes < u.attention {
+			return
+		}
+	}
 	crosses := !o.found && u.bytes >= o.threshold
 	// A record that came late counts, and decides, in the window that it joined.
 	t := max(f.Time, l.start())
@@ -420,7 +445,7 @@ func (s *space) open(l *lane, found []Finding) []Finding {
 	for i := range s.current.sums {
 		u, o := &s.current.sums[i], &s.current.outlooks[i]
 		u.attention = s.predict(l, o)
-		if u.bytes > 0 && u.bytes >= o.threshold {
+		if u.bytes > 0 && s.reaches(o, u.bytes) {
 			found = append(found, s.find(l, s.current, uint32(i), at))
 		}
 	}
@@ -441,7 +466,7 @@ func (s *space) close(l *lane, endsDay bool, found []Finding) []Finding {
 		switch {
 		case o.found:
 			if score := baseline.Score(v.FalseAlarms, w.budget); score >= float64(o.score)+updatePoints ||
-				e.hash == overflowHash && u.bytes/updateTimes >= o.threshold {
+				e.hash == overflowHash && u.bytes/updateTimes >= s.threshold(o) {
 				found = append(found, s.finding(l, s.current, uint32(i), v, score, Closing, l.end()))
 			}
 		case s.less.JudgesLate() && s.warm(l, e) && u.bytes >= w.floor && v.FalseAlarms <= w.falseAlarms:
