@@ -121,6 +121,8 @@ type Verdict struct {
 	FalseAlarms float64 // a week and rule, if everything as unusual were alerted
 	Probability float64 // share of the class' ordinary windows that go as far
 	Calibrated  bool    // the tail was fitted to this deployment
+	Deviation   float64 // standard deviations above the centre
+	Surprise    float64 // see Model.Surprise
 }
 
 // Ordinary says whether a window may teach the calibration: it does not reach the budget by the fitted tail as
@@ -129,12 +131,15 @@ func (v Verdict) Ordinary(budget float64) bool { return v.FalseAlarms >= optimis
 
 // Judge weighs bytes against a prediction.
 func (m *Model) Judge(p Prediction, bytes int64) Verdict {
-	c := &m.calibration[p.Class]
-	perWeek := c.perWeek(m.Surprise(p, bytes) + float64(p.Silence))
+	c, z := &m.calibration[p.Class], p.Deviation(bytes)
+	surprise := m.tails[p.Class].surprise(z)
+	perWeek := c.perWeek(surprise + float64(p.Silence))
 	return Verdict{
 		FalseAlarms: optimism * perWeek / m.classShare(c),
 		Probability: min(1, perWeek/max(c.pace, 1)),
 		Calibrated:  c.fitted,
+		Deviation:   z,
+		Surprise:    surprise,
 	}
 }
 
@@ -162,16 +167,19 @@ func (m *Model) Threshold(p Prediction, falseAlarms float64, floor int64) int64 
 	return max(floor, BytesOf(float64(p.Centre)+z*float64(p.Spread)))
 }
 
-// Learn takes the final bytes of a window for which p was predicted, after they were judged. It
-// updates the series and its table at once and collects what the entities share for EndWindow.
-// windows that are not ordinary teach the calibration nothing.
+// Learn takes the final bytes of a window for which p was predicted. It updates the series and its table at once and
+// collects what the entities share for EndWindow. windows that are not ordinary teach the calibration nothing.
 func (m *Model) Learn(s *Series, table *Table, slot Slot, p Prediction, bytes int64, ordinary bool) {
+	m.LearnJudged(s, table, slot, p, m.Judge(p, bytes), ordinary)
+}
+
+// LearnJudged does as Learn, of bytes that were judged so.
+func (m *Model) LearnJudged(s *Series, table *Table, slot Slot, p Prediction, v Verdict, ordinary bool) {
 	k := s.experience()
 	centre, spread := float64(p.Centre), float64(p.Spread)
-	z := p.Deviation(bytes)
-	m.calibration[p.Class].count(m.tails[p.Class].surprise(z)+float64(p.Silence), ordinary && !m.justBegun(s, p))
+	m.calibration[p.Class].count(v.Surprise+float64(p.Silence), ordinary && !m.justBegun(s, p))
 
-	y := centre + clip(z, -winsor, winsor)*spread
+	y := centre + clip(v.Deviation, -winsor, winsor)*spread
 	m.peerBatch[k].add(&m.peers[k], y, y-centre)
 
 	keep := float32(m.keep)

@@ -217,6 +217,29 @@ func (k *kind) appendValue(dst []byte, field flow.Field) []byte {
 	return dst
 }
 
+// shares says whether another kind has the same value of a field.
+func (k *kind) shares(other *kind, field flow.Field) bool {
+	switch field {
+	case flow.SourceAddress:
+		return k.source == other.source
+	case flow.DestinationAddress:
+		return k.destination == other.destination
+	case flow.DestinationPort:
+		return k.port == other.port
+	case flow.Host:
+		return k.host == other.host
+	case flow.User:
+		return k.user == other.user
+	case flow.Process:
+		return k.process == other.process
+	case flow.DestinationRegion:
+		return k.region == other.region
+	case flow.DestinationCountry:
+		return k.country == other.country
+	}
+	return false
+}
+
 // tuple is the hash of a kind. The place follows from the destination, where that is kept.
 func (k *keyer) tuple(of *kind) uint64 {
 	h := k.mix(k.address(of.source), k.address(of.destination))

@@ -263,6 +263,27 @@ func TestMetPagesThatCannotBeReadChangeNothing(t *testing.T) {
 }
 
 // The path of a record allocates nothing, be it near a threshold, with ids and whatever is kept.
+// Kinds that share a value of a field are met under one hash, and where they share none, under two.
+func TestKindsShareWhatIsTheSame(t *testing.T) {
+	a := kind{
+		source: netip.MustParseAddr("10.0.0.1"), destination: netip.MustParseAddr("198.51.100.7"), port: 443,
+		host: "ws-a", user: "alice", process: "firefox", region: "Hesse", country: "DE",
+	}
+	b := kind{
+		source: netip.MustParseAddr("10.0.0.2"), destination: netip.MustParseAddr("198.51.100.8"), port: 80,
+		host: "ws-b", user: "bob", process: "curl", region: "Ireland", country: "IE",
+	}
+	k := newKeyer(twoRules())
+	for i := range flow.FieldCount {
+		field := flow.Field(i)
+		for _, other := range []kind{a, b, {}} {
+			assert.Equal(t, a.value(field) == other.value(field), a.shares(&other, field), "%s", field)
+			assert.Equal(t, a.shares(&other, field), k.kindHash(&a, field) == k.kindHash(&other, field), "%s", field)
+		}
+		assert.Zero(t, k.kindHash(&kind{}, field))
+	}
+}
+
 func TestNoAllocationsWhileContributorsAreCounted(t *testing.T) {
 	if raceDetector {
 		t.Skip("with the race detector pools forget at random")

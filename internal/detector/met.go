@@ -93,14 +93,27 @@ func (m *met) note(v acquaintance) {
 
 // meet notes all whom a tally names.
 func (p *tallyPool) meet(t *tally, now int32) {
+	var hashes [flow.FieldCount]uint64 // of a kind's values; 0: it has none. Most kinds share most of them with the one before.
 	for i := range t.n {
 		for _, field := range p.keyer.fields {
-			begun := p.keyer.beginHash(field)
-			if salted := t.kind[i].appendValue(begun, field); len(salted) > len(begun) {
-				p.met.note(acquaintance{p.keyer.endHash(salted), t.first[i], max(now, t.first[i])})
+			if i == 0 || !t.kind[i].shares(&t.kind[i-1], field) {
+				hashes[field] = p.keyer.kindHash(&t.kind[i], field)
+			}
+			if hashes[field] != 0 {
+				p.met.note(acquaintance{hashes[field], t.first[i], max(now, t.first[i])})
 			}
 		}
 	}
+}
+
+// kindHash is the hash of a kind's value of a field; 0: it has none.
+func (k *keyer) kindHash(of *kind, field flow.Field) uint64 {
+	begun := k.beginHash(field)
+	salted := of.appendValue(begun, field)
+	if len(salted) == len(begun) {
+		return 0
+	}
+	return k.endHash(salted)
 }
 
 // metVersion is that of the shards of met.

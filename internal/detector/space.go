@@ -411,8 +411,8 @@ func (s *space) finding(l *lane, in *window, place uint32, v baseline.Verdict, s
 		Windows:     int(e.windows),
 		State:       l.state(),
 		Why: Why{
-			Deviation:  p.Deviation(u.bytes),
-			Surprise:   s.model.Surprise(p, u.bytes),
+			Deviation:  v.Deviation,
+			Surprise:   v.Surprise,
 			Silence:    float64(p.Silence),
 			Season:     e.table != noTable || s.detail && p.Season != 0,
 			Peers:      s.model.LeansOnPeers(&e.Series),
@@ -459,7 +459,7 @@ func (s *space) close(l *lane, endsDay bool, found []Finding) []Finding {
 		s.touch(o.entity)
 		e, w := &s.entities[o.entity], &s.owners[o.owner]
 		if s.less.LearnsFirst {
-			s.learn(l, u, o, true)
+			s.learn(l, o, s.model.Judge(o.prediction, u.bytes), true)
 			o.prediction = s.model.Predict(&e.Series, s.table(e), l.slot, s.activity(l, o.entity))
 		}
 		v := s.model.Judge(o.prediction, u.bytes)
@@ -512,7 +512,7 @@ func (s *space) discard(l *lane) {
 func (s *space) teach(l *lane, u *sum, o *outlook, v baseline.Verdict) {
 	by := &s.owners[o.owner]
 	if ordinary := v.Ordinary(by.budget); ordinary || !s.onProbation(l, u, o, by.floor) {
-		s.learn(l, u, o, ordinary)
+		s.learn(l, o, v, ordinary)
 		return
 	}
 	e := &s.entities[o.entity]
@@ -552,10 +552,10 @@ func (s *space) ready(l *lane) int64 {
 // the space was not there.
 func (s *space) beginAnew(l *lane) { s.since, s.sinceFirst = l.ordinal, l.bucket }
 
-// learn teaches an entity its window.
-func (s *space) learn(l *lane, u *sum, o *outlook, ordinary bool) {
+// learn teaches an entity its window, which was judged so.
+func (s *space) learn(l *lane, o *outlook, v baseline.Verdict, ordinary bool) {
 	e := &s.entities[o.entity]
-	s.model.Learn(&e.Series, s.table(e), l.slot, o.prediction, u.bytes, ordinary)
+	s.model.LearnJudged(&e.Series, s.table(e), l.slot, o.prediction, v, ordinary)
 	e.windows++
 	if e.table == noTable && s.model.WantsTable(&e.Series) {
 		s.giveTable(o.entity)
