@@ -19,7 +19,6 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/otel-exfil/exfil/bench/load"
-	"github.com/otel-exfil/exfil/internal/flow"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -141,18 +140,6 @@ func TestFieldsOfWhatIsNoMessage(t *testing.T) {
 	found, err := fields([]byte{2<<3 | varint, 9, 1<<3 | fixed32, 1, 2, 3, 4, 1<<3 | varint, 5}, 0, 9, 1)
 	require.NoError(t, err)
 	assert.Equal(t, []int{3, 8}, found)
-}
-
-// Given flows of two hosts, then what is learned from has a flow for each host's port and region, with all bytes of a window.
-func TestFoldedFlowsHaveTheBytesOfAWindow(t *testing.T) {
-	a := flow.Record{Host: "a", DestinationPort: 443, Sent: 10}
-	b := flow.Record{Host: "a", DestinationPort: 22, Sent: 1}
-	all := folded([]flow.Record{a, b, a, a}, 2)
-	require.Len(t, all, 2)
-	assert.EqualValues(t, 60, all[0].Sent)
-	assert.EqualValues(t, 443, all[0].DestinationPort)
-	assert.EqualValues(t, 2, all[1].Sent)
-	assert.EqualValues(t, 10, a.Sent)
 }
 
 // stalling answers its first batch when it may, and rejects records where it is told to.

@@ -38,8 +38,8 @@ func (m *measurement) enter(ctx context.Context, configs ...string) (*contender,
 // teach sends what is learned from, window by window, and makes the sender ready for what follows.
 func (m *measurement) teach(ctx context.Context, c *contender) error {
 	at := time.Now().Add(-ago).Truncate(window)
-	for range m.learned {
-		for _, b := range m.learning {
+	for w := range m.learned {
+		for _, b := range m.learning[w%len(m.learning)] {
 			b.moveTo(at)
 			if err := export(ctx, c.sender.agents[0], b); err != nil {
 				return err

@@ -5,7 +5,6 @@ import (
 	"debug/buildinfo"
 	"errors"
 	"fmt"
-	"net/netip"
 	"runtime"
 	"slices"
 	"time"
@@ -23,6 +22,8 @@ const (
 	// perWindow is how many batches are sent of a window: so many that its end costs a record little, and so few that windows do end
 	// while it is measured.
 	perWindow = 512
+	// pasts is how many windows that are learned from differ: none comes at the same hour each day or week.
+	pasts = 9
 	// ago is how long before now event time begins: so long that no run gets to where flows would be of the future.
 	ago = 60 * 24 * time.Hour
 	// turns is how often the two collectors take turns within a round, at saturation and again at the fixed load.
@@ -37,7 +38,8 @@ type measurement struct {
 	without, with []result
 	took          time.Duration
 
-	learning, batches []*batch
+	learning [][]*batch // of each window that is learned from; the first follows on the last
+	batches  []*batch   // that are sent when it is measured
 }
 
 // result is what was measured of a collector in a round.
@@ -77,17 +79,20 @@ func measure(ctx context.Context, p plan) (*measurement, error) {
 
 // encode makes the batches that are sent.
 func (m *measurement) encode() error {
+	traffic := load.New(entities, load.Zipf)
 	var all []flow.Record
-	for flows := range load.New(entities, load.Zipf).Some(time.Unix(0, 0)) {
+	for flows := range traffic.Some(time.Unix(0, 0)) {
 		if err := appendBatch(&m.batches, flows); err != nil {
 			return err
 		}
 		all = append(all, flows...)
 	}
-	times := int64(perWindow / len(m.batches))
-	for flows := range slices.Chunk(folded(all, times), load.BatchRecords) {
-		if err := appendBatch(&m.learning, flows); err != nil {
-			return err
+	m.learning = make([][]*batch, pasts)
+	for i := range m.learning {
+		for flows := range slices.Chunk(traffic.Folded(all, int64(perWindow/len(m.batches))), load.BatchRecords) {
+			if err := appendBatch(&m.learning[i], flows); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -97,29 +102,6 @@ func appendBatch(all *[]*batch, flows []flow.Record) error {
 	b, err := newBatch(flows, time.Unix(0, 0))
 	*all = append(*all, b)
 	return err
-}
-
-// folded is one flow of each host to a port and a region, with the bytes of so many times all of its flows: what they come to in a window,
-// to be learned from sooner.
-func folded(flows []flow.Record, times int64) []flow.Record {
-	type habit struct {
-		host   netip.Addr
-		port   uint16
-		region string
-	}
-	at := map[habit]int{}
-	var all []flow.Record
-	for i := range flows {
-		f := &flows[i]
-		h := habit{f.Source, f.DestinationPort, f.DestinationPlace.Region}
-		if _, known := at[h]; !known {
-			at[h] = len(all)
-			all = append(all, *f)
-			all[at[h]].Sent = 0
-		}
-		all[at[h]].Sent += f.Sent * times
-	}
-	return all
 }
 
 // round measures a collector without exfil and one with it, which run at a time and work in turn.

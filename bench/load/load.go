@@ -4,6 +4,7 @@ package load
 import (
 	"fmt"
 	"iter"
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"time"
@@ -131,6 +132,36 @@ func (t *Traffic) Some(from time.Time) iter.Seq[[]flow.Record] {
 			}
 		}
 	}
+}
+
+// spread is the deviation of the logarithm of what a host sends to a port and a region, from one window to the next: seven windows of ten
+// have between half and twice the usual.
+const spread = 0.7
+
+// Folded is one flow of each host to a port and a region: what all of its flows come to when they are sent so many times in a window. Each call
+// is another window, in which each has more or less.
+func (t *Traffic) Folded(flows []flow.Record, times int64) []flow.Record {
+	type habit struct {
+		host   netip.Addr
+		port   uint16
+		region string
+	}
+	at := map[habit]int{}
+	var all []flow.Record
+	for i := range flows {
+		f := &flows[i]
+		h := habit{f.Source, f.DestinationPort, f.DestinationPlace.Region}
+		if _, known := at[h]; !known {
+			at[h] = len(all)
+			all = append(all, *f)
+			all[at[h]].Sent = 0
+		}
+		all[at[h]].Sent += f.Sent * times
+	}
+	for i := range all {
+		all[i].Sent = int64(float64(all[i].Sent) * math.Exp(spread*t.random.NormFloat64()))
+	}
+	return all
 }
 
 // Encode writes flows in a format, a record for each.

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -39,7 +40,7 @@ func TestEveryPairSends(t *testing.T) {
 }
 
 func TestTrafficHasTheEntitiesItIsMadeFor(t *testing.T) {
-	for entities, less := range map[int]float64{10_000: 0.07, 100_000: 0.01, 1_000_000: 0.01} {
+	for entities, less := range map[int]float64{10_000: 0.07, 100_000: 0.01} {
 		assert.InEpsilon(t, entities, New(entities, Zipf).Entities(), less, entities)
 	}
 	assert.Equal(t, 3+3+2+3+2, New(10, Zipf).Entities(), "three pairs of one host, with three ports and two regions")
@@ -58,6 +59,28 @@ func TestFewAddressesTakeMost(t *testing.T) {
 	}
 	assert.Less(t, distinct(Zipf), 8000, "of 16,000")
 	assert.Greater(t, distinct(Uniform), 14_000)
+}
+
+// Given flows of two habits, then a window has a flow of each, and on average the bytes of all, as often as they are sent.
+func TestFoldedFlowsHaveTheBytesOfAWindow(t *testing.T) {
+	traffic := New(10, Zipf)
+	web := flow.Record{Host: "a", DestinationPort: 443, Sent: 1000}
+	shell := flow.Record{Host: "a", DestinationPort: 22, Sent: 1}
+	const windows = 1000
+	var logarithms, within float64
+	for range windows {
+		all := traffic.Folded([]flow.Record{web, shell, web, web}, 2)
+		require.Len(t, all, 2)
+		assert.EqualValues(t, 443, all[0].DestinationPort)
+		assert.EqualValues(t, 22, all[1].DestinationPort)
+		logarithms += math.Log(float64(all[0].Sent) / 6000)
+		if 3000 < all[0].Sent && all[0].Sent < 12_000 {
+			within++
+		}
+	}
+	assert.InDelta(t, 0, logarithms/windows, 0.1)
+	assert.InDelta(t, 0.68, within/windows, 0.05)
+	assert.EqualValues(t, 1000, web.Sent)
 }
 
 func TestAFlowIsARecordInEveryFormat(t *testing.T) {

@@ -186,6 +186,7 @@ func BenchmarkLogs(b *testing.B) {
 		if format != load.ECS {
 			continue
 		}
+		b.Run(prefix+"/way=exfil_learned", func(b *testing.B) { newLearned(b).measure(b) })
 		for _, r := range rivals() {
 			b.Run(prefix+"/way="+r.name, func(b *testing.B) {
 				(&subject{r.start(b), batches}).measureWearing(b)
