@@ -19,7 +19,7 @@ func (l *Locator) Complete(p flow.Place, a netip.Addr) flow.Place {
 	if p.Region != "" && p.Country != "" {
 		return p
 	}
-	found, _ := l.Locate(a)
+	found := l.locate(a)
 	switch {
 	case p.Region != "":
 		p.Country = l.countries.code(subdivisionCountry(p.Region))
@@ -30,10 +30,11 @@ func (l *Locator) Complete(p flow.Place, a netip.Addr) flow.Place {
 			p.City = found.City
 		}
 	case p.Country == "" || p.Country == found.Country:
-		if p.City != "" {
-			found.City = p.City
+		city := p.City
+		p = *found
+		if city != "" {
+			p.City = city
 		}
-		return found
 	default:
 		city := p.City
 		p = *l.countries.place(p.Country)

@@ -32,16 +32,19 @@ func newCountries() *countries {
 
 // place returns the shared place of a code in either case, which must not be changed. It
 // is the zero Place for what is no code.
-func (c *countries) place(code string) *flow.Place {
+func (c *countries) place(code string) *flow.Place { return &c.byCode[index(code)] }
+
+// index returns where byCode has a code in either case; for what is no code, that of ZZ, which stands for nothing.
+func index(code string) int {
+	const lower, none = 'a' - 'A', 26*26 - 1
 	if len(code) != 2 {
-		return &c.byCode[len(c.byCode)-1] // ZZ
+		return none
 	}
-	const lower = 'a' - 'A'
 	first, second := (code[0]&^lower)-'A', (code[1]&^lower)-'A'
 	if first >= 26 || second >= 26 {
-		return &c.byCode[len(c.byCode)-1]
+		return none
 	}
-	return &c.byCode[int(first)*26+int(second)]
+	return int(first)*26 + int(second)
 }
 
 // code returns the upper-case form of a code, or "" for what is none.

@@ -118,15 +118,19 @@ func (d *database[T]) load(ctx context.Context, s schema[T]) error {
 
 // lookup returns nil for an address that is not in the database. The value is shared.
 func (d *database[T]) lookup(a netip.Addr) *T {
-	result := d.reader.Lookup(a) // an error, not Found, for IPv6 in a database of IPv4
-	if !result.Found() {
-		return nil
-	}
-	position, ok := d.index[uint32(result.Offset())]
+	position, ok := d.position(d.reader.Lookup(a))
 	if !ok {
 		return nil
 	}
 	return &d.values[position]
+}
+
+// position returns where in values that of a result is; false: there is none.
+func (d *database[T]) position(r maxminddb.Result) (position uint32, ok bool) {
+	if r.Found() { // it is not, with an error, for IPv6 in a database of IPv4
+		position, ok = d.index[uint32(r.Offset())]
+	}
+	return position, ok
 }
 
 func (d *database[T]) source(key string) Source {
@@ -144,6 +148,21 @@ func (ds databases[T]) lookup(a netip.Addr) *T {
 		}
 	}
 	return nil
+}
+
+// find returns the first database that has an IPv4 address, by its number, and where in its values; len(ds) if none has it.
+// Whole says that this is the same for its whole /24.
+func (ds databases[T]) find(a netip.Addr) (number, position int, whole bool) {
+	whole = true
+	for number, d := range ds {
+		result := d.reader.Lookup(a)
+		network := result.Prefix() // what the result holds for, found or not
+		whole = whole && network.Addr().Is4() && network.Bits() <= blockBits
+		if at, ok := d.position(result); ok {
+			return number, int(at), whole
+		}
+	}
+	return len(ds), 0, false
 }
 
 // probeRecords is how many records are looked at to tell a schema: the first ones may

@@ -10,13 +10,9 @@ import (
 	"github.com/otel-exfil/exfil/internal/flow"
 )
 
-// embedded places a by the country table that is compiled in; the zero Place is unknown.
-func (c *countries) embedded(a netip.Addr) flow.Place { return *c.embeddedShared(a) }
-
-// embeddedShared is embedded without the copy: the Place is shared and must not be changed.
-func (c *countries) embeddedShared(a netip.Addr) *flow.Place {
-	return c.place(iploc.IPCountry(a))
-}
+// embedded places a by the country table that is compiled in; the zero Place is unknown. The Place is shared and must not
+// be changed.
+func (c *countries) embedded(a netip.Addr) *flow.Place { return c.place(iploc.IPCountry(a)) }
 
 // embeddedSource reads the table's age from its version, "v1.0." and a date.
 func embeddedSource() Source {

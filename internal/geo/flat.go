@@ -8,7 +8,10 @@ import (
 
 // flat is the schema of ip-location-db and its like: one string a column, the country's
 // code as country_code (or country), the first subdivision as state1 (or region).
-type flat struct{ countries *countries }
+type flat struct {
+	countries *countries
+	names     names
+}
 
 type flatRecord struct {
 	CountryCode string `maxminddb:"country_code"`
@@ -32,13 +35,13 @@ func (f flat) decode(r maxminddb.Result) (flow.Place, error) {
 	if err := r.Decode(&record); err != nil {
 		return flow.Place{}, err
 	}
-	p := flow.Place{Region: record.State1, Country: f.countries.code(record.CountryCode), City: flow.Name(record.City)}
+	p := flow.Place{Region: record.State1, Country: f.countries.code(record.CountryCode), City: f.names.once(record.City)}
 	if p.Country == "" {
 		p.Country = f.countries.code(record.Country)
 	}
 	if p.Region == "" {
 		p.Region = record.Region
 	}
-	p.Region = flow.Name(p.Region)
+	p.Region = f.names.once(p.Region)
 	return f.countries.standIn(p), nil
 }

@@ -21,6 +21,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/phuslu/iploc"
 	"go.uber.org/zap"
 
 	"github.com/otel-exfil/exfil/internal/flow"
@@ -101,11 +102,16 @@ func Open(o Options) (*Locator, error) {
 // country's English name, and the place is marked Coarse. It returns the zero Place
 // and false for an address that no source knows, such as a private one.
 func (l *Locator) Locate(a netip.Addr) (flow.Place, bool) {
+	p := l.locate(a)
+	return *p, p.Region != ""
+}
+
+// locate is Locate without the copy: the Place is shared and must not be changed.
+func (l *Locator) locate(a netip.Addr) *flow.Place {
 	if !a.IsValid() {
-		return flow.Place{}, false
+		return l.countries.place("")
 	}
-	p := l.current.Load().locate(a.Unmap())
-	return p, p.Region != ""
+	return l.current.Load().locate(a.Unmap())
 }
 
 // ASN returns the number of the autonomous system that announces a, and the name of
@@ -156,29 +162,68 @@ type generation struct {
 	files     []file
 	places    databases[flow.Place]
 	asn       databases[system]
-	addresses *addressCache // nil if places is empty
 	countries *countries
+	blocks    *blockCache
+	addresses *addressCache // of what blocks has no room for; nil if places is empty
 }
 
-// locate returns the zero Place if nobody knows a.
-func (g *generation) locate(a netip.Addr) flow.Place {
+// locate returns the zero Place if nobody knows a. The Place is shared and must not be changed.
+func (g *generation) locate(a netip.Addr) *flow.Place {
+	if !a.Is4() {
+		return g.locateAny(a)
+	}
+	if r := g.blocks.get(a); r != 0 {
+		return g.place(r)
+	}
+	r, whole := g.find(a)
+	if r == 0 {
+		return g.locateAny(a)
+	}
+	g.blocks.put(a, whole, r)
+	return g.place(r)
+}
+
+// place returns what a placeRef names.
+func (g *generation) place(r placeRef) *flow.Place {
+	if r.table() == embeddedTable {
+		return &g.countries.byCode[r.position()]
+	}
+	return &g.places[r.table()-firstDatabase].values[r.position()]
+}
+
+// find looks an IPv4 address up, and says whether its whole /24 is there; 0: it has a place that no placeRef names.
+func (g *generation) find(a netip.Addr) (r placeRef, whole bool) {
+	number, position, whole := g.places.find(a)
+	if number < len(g.places) {
+		switch p := &g.places[number].values[position]; {
+		case p.Country != "":
+			return refTo(firstDatabase+number, position), whole
+		case p.Region != "":
+			return 0, false
+		}
+	}
+	return refTo(embeddedTable, index(iploc.IPCountry(a))), false
+}
+
+// locateAny is locate for every address.
+func (g *generation) locateAny(a netip.Addr) *flow.Place {
 	if len(g.places) == 0 {
 		return g.countries.embedded(a)
 	}
 	if p := g.addresses.get(a); p != nil {
-		return *p
+		return p
 	}
 	p := g.places.lookup(a)
 	if p == nil || p.Country == "" {
 		p = g.withCountry(p, a)
 	}
 	g.addresses.put(a, p)
-	return *p
+	return p
 }
 
 // withCountry fills in from the embedded table what the database does not say. p may be nil.
 func (g *generation) withCountry(p *flow.Place, a netip.Addr) *flow.Place {
-	e := g.countries.embeddedShared(a)
+	e := g.countries.embedded(a)
 	if p == nil || p.Region == "" {
 		return e
 	}

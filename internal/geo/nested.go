@@ -12,7 +12,10 @@ import (
 //
 // The records are geoip2's; its reader is not used, because it does not give away a
 // record's offset, which the cache needs, and refuses types that it does not know by name.
-type nested struct{ countries *countries }
+type nested struct {
+	countries *countries
+	names     names
+}
 
 func isNested(fields map[string]any) bool {
 	for _, key := range []string{"country", "registered_country"} {
@@ -33,9 +36,9 @@ func (n nested) decode(r maxminddb.Result) (flow.Place, error) {
 	if country == "" {
 		country = n.countries.code(city.RegisteredCountry.ISOCode)
 	}
-	p := flow.Place{Country: country, City: flow.Name(city.City.Names.English)}
+	p := flow.Place{Country: country, City: n.names.once(city.City.Names.English)}
 	if len(city.Subdivisions) > 0 {
-		p.Region = flow.Name(subdivisionName(country, &city.Subdivisions[0]))
+		p.Region = n.names.once(subdivisionName(country, &city.Subdivisions[0]))
 	}
 	return n.countries.standIn(p), nil
 }

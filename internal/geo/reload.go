@@ -161,7 +161,7 @@ func findFiles(key, name string) ([]file, error) {
 
 // read makes a generation of files.
 func (l *Locator) read(ctx context.Context, files []file) (g *generation, err error) {
-	g = &generation{files: files, countries: l.countries}
+	g = &generation{files: files, countries: l.countries, blocks: new(blockCache)}
 	for _, f := range files {
 		switch f.key {
 		case databaseKey:
