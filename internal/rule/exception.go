@@ -100,22 +100,41 @@ func (e *Exceptions) Name(i int) string { return e.list[i].name }
 // the stream did. A flow without a host name is matched by its source address instead.
 // Match allocates nothing, but what OTTL conditions do.
 func (e *Exceptions) Match(f *flow.Flow, record *condition.Record, out []int32) []int32 {
-	if len(e.list) == 0 {
+	switch {
+	case len(e.list) == 0:
 		return out
-	}
-	m := matching{Exceptions: e, subject: subject{flow: f, record: record}, rules: *e.numbered.Load(), open: flow.AllRules, out: out}
-	if e.agenda != nil {
-		for _, i := range e.agenda.Load().at(f.Time) {
-			if !m.try(int(i)) {
-				break
-			}
-		}
-		return m.out
+	case e.agenda != nil:
+		return e.matchHolding(f, record, out)
 	}
 	left := e.sieve.of(f.Port, [2]netip.Addr{f.Destination, f.Source})
-	for i, ok := left.next(); ok && m.try(i); i, ok = left.next() {
+	i, ok := left.next()
+	if !ok { // as of most flows
+		return out
+	}
+	m := e.matching(f, record, out)
+	for ok && m.try(i) {
+		i, ok = left.next()
 	}
 	return m.out
+}
+
+// matchHolding is Match among the calendars that hold.
+func (e *Exceptions) matchHolding(f *flow.Flow, record *condition.Record, out []int32) []int32 {
+	holding := e.agenda.Load().at(f.Time)
+	if len(holding) == 0 {
+		return out
+	}
+	m := e.matching(f, record, out)
+	for _, i := range holding {
+		if !m.try(int(i)) {
+			break
+		}
+	}
+	return m.out
+}
+
+func (e *Exceptions) matching(f *flow.Flow, record *condition.Record, out []int32) matching {
+	return matching{Exceptions: e, subject: subject{flow: f, record: record}, rules: *e.numbered.Load(), open: flow.AllRules, out: out}
 }
 
 // matching is one call of Match.
