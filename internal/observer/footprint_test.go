@@ -66,6 +66,9 @@ func fillWindows(d *detector.Detector, n, windows int) {
 }
 
 func TestTheFootprintIsWhatIsTaken(t *testing.T) {
+	if raceDetector {
+		t.Skip("weeks in one goroutine")
+	}
 	for _, n := range []int{6_000, 20_000} {
 		cfg := quick(func(cfg *config.Config) { cfg.MaxEntities = n })
 		require.NoError(t, cfg.Validate())
@@ -87,6 +90,9 @@ func TestTheFootprintIsWhatIsTaken(t *testing.T) {
 
 // After the warm-up, whoever is near the threshold of an entity is told apart: of 4096 entities, 32 kinds of flow each.
 func TestTheFootprintOfContributors(t *testing.T) {
+	if raceDetector {
+		t.Skip("weeks in one goroutine")
+	}
 	const n = 1500 // in five keys
 	cfg := quick(func(cfg *config.Config) { cfg.MaxEntities = n })
 	m, err := Footprint(cfg)
