@@ -55,11 +55,12 @@ func (k *keyer) number(key []flow.Field) int {
 
 // scratch holds what the spaces read of one batch, close together.
 type scratch struct {
-	masses []mass
-	keys   [][]uint64 // by key, then by flow: the hash; 0 where the flow lacks a field of the key
-	tuples []uint64   // hash of all that a contributor can be named by; 0: not computed yet
-	keyer  *keyer
-	exempt bool // some flows are exempt from some rules
+	masses  []mass
+	columns [flow.FieldCount][]uint64 // of the fields that some key needs: by flow, the hash; 0 where the flow lacks it
+	keys    [][]uint64                // by key, then by flow: the hash; 0 where the flow lacks a field of the key
+	tuples  []uint64                  // hash of all that a contributor can be named by; 0: not computed yet
+	keyer   *keyer
+	exempt  bool // some flows are exempt from some rules
 }
 
 // mass is a flow without its names.
@@ -93,76 +94,97 @@ func (sc *scratch) tuple(i int, f *flow.Flow) uint64 {
 	return sc.tuples[i]
 }
 
-// hash fills the scratch with the masses and hashes of the flows.
-func (k *keyer) hash(flows []flow.Flow, sc *scratch) {
-	n := len(flows)
+// fit makes room for n flows.
+func (sc *scratch) fit(k *keyer, n int) {
 	if cap(sc.masses) < n {
 		sc.masses, sc.tuples, sc.keys = make([]mass, n), make([]uint64, n), make([][]uint64, len(k.keys))
+		for f := range sc.columns {
+			if k.needs[f] {
+				sc.columns[f] = make([]uint64, n)
+			}
+		}
 		for j := range sc.keys {
 			sc.keys[j] = make([]uint64, n)
 		}
 	}
 	sc.masses, sc.tuples, sc.keyer = sc.masses[:n], sc.tuples[:n], k
 	clear(sc.tuples)
-	sc.exempt = false
+	for f := range sc.columns {
+		if k.needs[f] {
+			sc.columns[f] = sc.columns[f][:n]
+		}
+	}
 	for j := range sc.keys {
 		sc.keys[j] = sc.keys[j][:n]
 	}
-	var fields [flow.FieldCount]uint64
+}
+
+// hash fills the scratch with the masses and hashes of the flows. It goes through the flows once, and then through
+// columns of hashes, where many multiplications are under way at a time.
+func (k *keyer) hash(flows []flow.Flow, sc *scratch) {
+	sc.fit(k, len(flows))
+	exempt := flow.RuleSet(0)
 	for i := range flows {
-		sc.masses[i] = mass{flows[i].Time, flows[i].Bytes}
-		sc.exempt = sc.exempt || flows[i].NoAlert|flows[i].NoLearning != 0
-		k.hashFields(&flows[i], &fields)
-		for j, key := range k.keys {
-			sc.keys[j][i] = k.combine(&fields, key)
+		f := &flows[i]
+		sc.masses[i] = mass{f.Time, f.Bytes}
+		exempt |= f.NoAlert | f.NoLearning
+		k.hashFields(f, sc, i)
+	}
+	sc.exempt = exempt != 0
+	for j, key := range k.keys {
+		hashes := sc.keys[j]
+		copy(hashes, sc.columns[key[0]])
+		for _, f := range key[1:] {
+			k.combine(hashes, sc.columns[f])
 		}
 	}
 }
 
-// combine returns the hash of a key's fields, 0 where one is missing.
-func (k *keyer) combine(fields *[flow.FieldCount]uint64, key []flow.Field) uint64 {
-	h := fields[key[0]]
-	for _, f := range key[1:] {
-		if h == 0 || fields[f] == 0 {
-			return 0
+// combine makes hashes of some fields those of one field more, 0 where one is missing.
+func (k *keyer) combine(hashes, field []uint64) {
+	field = field[:len(hashes)]
+	for i, h := range hashes {
+		combined := k.mix(h, field[i])
+		if h == 0 || field[i] == 0 {
+			combined = 0
 		}
-		h = k.mix(h, fields[f])
+		hashes[i] = combined
 	}
-	return h
 }
 
-// hashFields hashes the fields that some key needs, 0 where the flow lacks one.
-func (k *keyer) hashFields(f *flow.Flow, h *[flow.FieldCount]uint64) {
+// hashFields hashes the fields of flow i that some key needs, 0 where the flow lacks one.
+func (k *keyer) hashFields(f *flow.Flow, sc *scratch, i int) {
 	if k.needs[flow.DestinationPort] {
-		h[flow.DestinationPort] = 0
+		h := uint64(0)
 		if f.Port != 0 {
-			h[flow.DestinationPort] = k.mix(uint64(f.Port), 0)
+			h = k.value(uint64(f.Port), 0)
 		}
+		sc.columns[flow.DestinationPort][i] = h
 	}
 	if k.needs[flow.DestinationRegion] {
-		h[flow.DestinationRegion] = k.text(f.Place.Region)
+		sc.columns[flow.DestinationRegion][i] = k.text(f.Place.Region)
 	}
 	if k.needs[flow.DestinationCountry] {
-		h[flow.DestinationCountry] = k.text(f.Place.Country)
+		sc.columns[flow.DestinationCountry][i] = k.text(f.Place.Country)
 	}
 	if k.needs[flow.DestinationAddress] {
-		h[flow.DestinationAddress] = k.address(f.Destination)
+		sc.columns[flow.DestinationAddress][i] = k.address(f.Destination)
 	}
 	if k.needs[flow.Host] {
-		if f.Host != "" {
-			h[flow.Host] = k.text(f.Host)
-		} else {
-			h[flow.Host] = k.address(f.Source)
+		h := k.text(f.Host)
+		if h == 0 {
+			h = k.address(f.Source)
 		}
+		sc.columns[flow.Host][i] = h
 	}
 	if k.needs[flow.SourceAddress] {
-		h[flow.SourceAddress] = k.address(f.Source)
+		sc.columns[flow.SourceAddress][i] = k.address(f.Source)
 	}
 	if k.needs[flow.User] {
-		h[flow.User] = k.text(f.User)
+		sc.columns[flow.User][i] = k.text(f.User)
 	}
 	if k.needs[flow.Process] {
-		h[flow.Process] = k.text(f.Process)
+		sc.columns[flow.Process][i] = k.text(f.Process)
 	}
 }
 
@@ -178,16 +200,18 @@ func (k *keyer) address(a netip.Addr) uint64 {
 		return 0
 	}
 	b := a.As16()
-	return k.mix(binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:]))
+	return k.value(binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:]))
 }
 
 // hashBits are set in every hash: it is never 0, and never overflowHash.
 const hashBits = 1<<63 | 1
 
-// mix folds the 128-bit product of its salted arguments.
+// value is the hash of a number as it comes. After one multiplication, numbers in a row would still lie in rows.
+func (k *keyer) value(a, b uint64) uint64 { return k.mix(k.mix(a, b), 0) }
+
+// mix folds the 128-bit product of its salted arguments: the hash of two hashes.
 func (k *keyer) mix(a, b uint64) uint64 {
 	hi, lo := bits.Mul64(a^k.salt[0], bits.RotateLeft64(b, 29)^k.salt[1])
-	hi, lo = bits.Mul64(hi^lo^0x9e3779b97f4a7c15, k.salt[0]^0xd1342543de82ef95)
 	return hi ^ lo | hashBits
 }
 

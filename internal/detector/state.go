@@ -314,7 +314,7 @@ func (k *keyer) hashValue(field flow.Field, value string, byOrigin bool) uint64 
 		if err != nil || port == 0 {
 			return 0
 		}
-		return k.mix(port, 0)
+		return k.value(port, 0)
 	case field == flow.DestinationAddress, field == flow.SourceAddress, field == flow.Host && byOrigin:
 		a, err := flow.ParseAddress(value)
 		if err != nil {

@@ -1,0 +1,72 @@
+package detector
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/otel-exfil/exfil/internal/flow"
+)
+
+// Keys that differ little, as ports and addresses in a row do, must lie in a table as if they were drawn at random: at most half full, it
+// is left after one and a half looks.
+func TestKeysInARowAreSpread(t *testing.T) {
+	const n = 60_000
+	k := newKeyer(twoRules())
+	port := func(i int) uint64 { return k.value(uint64(i+1), 0) }
+	address := func(i int) uint64 {
+		return k.address(netip.AddrFrom4([4]byte{198, byte(i >> 16), byte(i >> 8), byte(i)}))
+	}
+	for name, hash := range map[string]func(int) uint64{
+		"ports":          port,
+		"IPv4 addresses": address,
+		"IPv4 networks":  func(i int) uint64 { return address(i << 8) },
+		"IPv6 networks": func(i int) uint64 {
+			return k.address(netip.AddrFrom16([16]byte{0x20, 1, byte(i >> 8), byte(i), 15: 1}))
+		},
+		"IPv6 addresses": func(i int) uint64 {
+			return k.address(netip.AddrFrom16([16]byte{0: 0x20, 14: byte(i >> 8), 15: byte(i)}))
+		},
+		"ports of a host":     func(i int) uint64 { return k.mix(k.text("host"), port(i)) },
+		"ports × addresses":   func(i int) uint64 { return k.mix(port(i%300), address(i/300)) },
+		"addresses of a port": func(i int) uint64 { return k.mix(address(i), port(443)) },
+	} {
+		table := newTable()
+		hashes := make([]uint64, n)
+		for i := range hashes {
+			hashes[i] = hash(i)
+		}
+		for table.count < n {
+			if table.full() {
+				table.grow()
+			}
+			table.put(hashes[table.count], uint32(table.count))
+		}
+		looks, mask := 0, uint64(len(table.slots)-1)
+		for i, h := range hashes {
+			for at := h >> 1; table.slots[at&mask]&placeMask != uint64(i); at++ {
+				looks++
+			}
+			looks++
+		}
+		assert.Less(t, float64(looks)/n, 2.0, name)
+	}
+}
+
+func TestHashesAreMadeAnewFromNames(t *testing.T) {
+	s := twoRules()
+	s.Watches[0].Details = append(s.Watches[0].Details, []flow.Field{flow.User, flow.DestinationAddress, flow.DestinationCountry})
+	k, sc := newKeyer(s), new(scratch)
+	flows := office(1, monday, 1)
+	flows[3].Host, flows[4].User = "", ""
+	k.hash(flows, sc)
+	for j, key := range k.keys {
+		for i := range flows {
+			byOrigin := flows[i].Host == ""
+			name := string(appendKey(nil, key, &flows[i]))
+			want := k.hashOf(key, name, byOrigin)
+			assert.Equal(t, want, sc.keys[j][i], "%v of flow %d", key, i)
+		}
+	}
+}
