@@ -81,6 +81,43 @@ func TestBytesThatDoNotAlertCarryNothingOverTheThreshold(t *testing.T) {
 }
 
 // What one rule leaves out another still sees; the pair that both watch leaves it out.
+// What a flow is exempt from, and that it lacks a field or comes late, holds in a batch of others as it does alone.
+func TestABatchIsWhatItsFlowsAre(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 4))
+	flows := append(office(8, monday, 12), nightly(3, 12, 0, nil)...)
+	sortByTime(flows)
+	for i := range flows {
+		f := &flows[i]
+		switch r.IntN(12) {
+		case 0:
+			noAlert(f)
+		case 1:
+			noLearning(f)
+		case 2:
+			noAlert(f)
+			noLearning(f)
+		case 3:
+			f.NoAlert = flow.RuleNumber(1)
+		case 4:
+			f.Port = 0
+		case 5:
+			f.Place = flow.Place{}
+		case 6:
+			f.Host = ""
+		case 7:
+			f.Time -= r.Int64N(int64(200 * time.Hour))
+		case 8:
+			f.Time += int64(2 * time.Hour * time.Duration(r.IntN(20)/19)) // opens the next window
+		}
+	}
+	one, many := newDetector(t, twoRules()), newDetector(t, twoRules())
+	found := run(t, one, flows, 1)
+	require.NotEmpty(t, found)
+	assert.Equal(t, found, run(t, many, flows, 700))
+	assert.Equal(t, one.Fingerprint(), many.Fingerprint())
+	assert.Equal(t, one.Stats(), many.Stats())
+}
+
 func TestAnExemptionFromOneRule(t *testing.T) {
 	at := monday.AddDate(0, 0, 20).Add(15 * time.Hour)
 	theft := within(at, time.Hour, 20, "ws-d", 4444, "Oslo", 300e6)

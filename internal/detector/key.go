@@ -58,9 +58,10 @@ type scratch struct {
 	masses  []mass
 	columns [flow.FieldCount][]uint64 // of the fields that some key needs: by flow, the hash; 0 where the flow lacks it
 	keys    [][]uint64                // by key, then by flow: the hash; 0 where the flow lacks a field of the key
+	places  []uint32                  // by flow: that of its sum in the window at work, see table.find
 	tuples  []uint64                  // hash of all that a contributor can be named by; 0: not computed yet
 	keyer   *keyer
-	exempt  bool // some flows are exempt from some rules
+	exempt  []int32 // flows that are exempt from some rules
 }
 
 // mass is a flow without its names.
@@ -98,6 +99,7 @@ func (sc *scratch) tuple(i int, f *flow.Flow) uint64 {
 func (sc *scratch) fit(k *keyer, n int) {
 	if cap(sc.masses) < n {
 		sc.masses, sc.tuples, sc.keys = make([]mass, n), make([]uint64, n), make([][]uint64, len(k.keys))
+		sc.places, sc.exempt = make([]uint32, n), make([]int32, 0, n)
 		for f := range sc.columns {
 			if k.needs[f] {
 				sc.columns[f] = make([]uint64, n)
@@ -109,6 +111,7 @@ func (sc *scratch) fit(k *keyer, n int) {
 	}
 	sc.masses, sc.tuples, sc.keyer = sc.masses[:n], sc.tuples[:n], k
 	clear(sc.tuples)
+	sc.exempt = sc.exempt[:0]
 	for f := range sc.columns {
 		if k.needs[f] {
 			sc.columns[f] = sc.columns[f][:n]
@@ -123,14 +126,14 @@ func (sc *scratch) fit(k *keyer, n int) {
 // columns of hashes, where many multiplications are under way at a time.
 func (k *keyer) hash(flows []flow.Flow, sc *scratch) {
 	sc.fit(k, len(flows))
-	exempt := flow.RuleSet(0)
 	for i := range flows {
 		f := &flows[i]
 		sc.masses[i] = mass{f.Time, f.Bytes}
-		exempt |= f.NoAlert | f.NoLearning
+		if f.NoAlert|f.NoLearning != 0 {
+			sc.exempt = append(sc.exempt, int32(i))
+		}
 		k.hashFields(f, sc, i)
 	}
-	sc.exempt = exempt != 0
 	for j, key := range k.keys {
 		hashes := sc.keys[j]
 		copy(hashes, sc.columns[key[0]])

@@ -54,6 +54,44 @@ func TestKeysInARowAreSpread(t *testing.T) {
 	}
 }
 
+// What is found of many hashes at once is what is found of each.
+func TestTableFindsAsItGets(t *testing.T) {
+	k, table := newKeyer(twoRules()), newTable()
+	var hashes []uint64
+	for i := range 3000 {
+		h := k.mix(uint64(i), 7)
+		hashes = append(hashes, h)
+		if i%3 == 0 {
+			continue // is not there
+		}
+		if table.full() {
+			table.grow()
+			for j := range i {
+				if j%3 != 0 {
+					table.put(hashes[j], uint32(j))
+				}
+			}
+		}
+		table.put(h, uint32(i))
+	}
+	hashes[10] = 0
+	places := make([]uint32, len(hashes))
+	table.find(hashes, places)
+	for i, h := range hashes {
+		at, ok := table.get(h)
+		switch {
+		case h == 0:
+			assert.Equal(t, uint32(lackingPlace), places[i])
+		case ok:
+			assert.Equal(t, at, places[i])
+			assert.Equal(t, uint32(i), at)
+		default:
+			assert.Equal(t, uint32(unknownPlace), places[i])
+			assert.Zero(t, i%3)
+		}
+	}
+}
+
 func TestHashesAreMadeAnewFromNames(t *testing.T) {
 	s := twoRules()
 	s.Watches[0].Details = append(s.Watches[0].Details, []flow.Field{flow.User, flow.DestinationAddress, flow.DestinationCountry})

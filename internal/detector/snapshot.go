@@ -112,6 +112,16 @@ func (w *window) keep(at uint32) {
 	w.frozen.keep(at, k)
 }
 
+// keepAll does so with the sums at some places, as far as there are any.
+func (w *window) keepAll(places []uint32) {
+	if w.frozen == nil {
+		return
+	}
+	for _, at := range places {
+		w.keep(at)
+	}
+}
+
 // touch notes that an entity is about to change.
 func (s *space) touch(at uint32) {
 	s.dirty[at/entityPage] = true

@@ -1,6 +1,9 @@
 package detector
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
 // table finds an entity's sum by the hash of its key. It is on the path of every record and key: open
 // addressing with linear probing, at most half full, over hashes that are well mixed already.
@@ -17,6 +20,10 @@ const (
 	leastSlots = 64
 	placeBits  = 24 // more sums than max_entities may be
 	placeMask  = 1<<placeBits - 1
+
+	// Beyond all places: there is none yet, and there will be none.
+	unknownPlace = math.MaxUint32
+	lackingPlace = math.MaxUint32 - 1
 )
 
 func newTable() *table { return &table{slots: make([]uint64, leastSlots)} }
@@ -33,6 +40,36 @@ func (t *table) get(hash uint64) (at uint32, ok bool) {
 			return 0, false
 		}
 	}
+}
+
+// find gets what was put under many hashes: unknownPlace where it is nothing, lackingPlace where the hash is 0. Most are in
+// one of the first two slots that are looked at, and both of these are looked at without a branch: so the processor does not guess
+// wrong which it is, and fetches the slots of several hashes at a time.
+func (t *table) find(hashes []uint64, places []uint32) {
+	slots, mask := t.slots, uint64(len(t.slots)-1)
+	places = places[:len(hashes)]
+	for i, hash := range hashes {
+		s, next := slots[hash>>1&mask], slots[(hash>>1+1)&mask]
+		if s^hash > placeMask {
+			s = next
+		}
+		at := uint32(s & placeMask)
+		if s^hash > placeMask {
+			at = t.search(hash)
+		}
+		if hash == 0 {
+			at = lackingPlace
+		}
+		places[i] = at
+	}
+}
+
+// search is find for one hash.
+func (t *table) search(hash uint64) uint32 {
+	if at, ok := t.get(hash); ok {
+		return at
+	}
+	return unknownPlace
 }
 
 // full says whether the table must grow before the next put.
