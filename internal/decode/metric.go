@@ -123,7 +123,8 @@ func (d *Decoder) Point(s *Scratch, p pmetric.NumberDataPoint, r *flow.Record) (
 	s.fit(d.metrics.slots)
 	s.gather(d.metrics.top, p.Attributes())
 	s.inherit()
-	*r = flow.Record{Time: s.pointTime(p), Sent: flow.UnknownBytes, Received: flow.UnknownBytes}
+	*r = flow.Record{}
+	r.Time, r.Sent, r.Received = s.pointTime(p), flow.UnknownBytes, flow.UnknownBytes
 	reply, rate, why := c.format.point(s, r)
 	if why != Accepted {
 		return stream.Point{}, why

@@ -11,11 +11,11 @@ import "github.com/otel-exfil/exfil/internal/flow"
 // now: whether the packets left (egress) or entered (ingress) the interface that they were seen on. That is
 // no direction of the flow, but tells that what enters was not sent by the host that reports.
 type obi struct {
-	ends                   endpoints
-	clientPort, serverPort keys
-	direction, iface       keys
-	sender, reporter       keys
-	sourceAt, destination  placeKeys
+	ends                              endpoints
+	clientPort, serverPort            keys
+	direction, iface                  keys
+	sender, reporter                  keys
+	sourceCountry, destinationCountry keys
 }
 
 // obiMetrics are the names of the counter: as its senders write it, as a Prometheus exporter
@@ -45,9 +45,9 @@ func newOBI(c *compiler) metricFormat {
 		// The owner comes first: a pod gets another name and address whenever it is deployed anew.
 		sender: c.keys("k8s.src.owner.name", "k8s_src_owner_name", "k8s.src.name", "k8s_src_name",
 			"k8s.src.node.name", "k8s_src_node_name", "src.name", "src_name"),
-		reporter:    c.keys("host.name", "host_name"),
-		sourceAt:    placeKeys{country: c.keys("src.country", "src_country")},
-		destination: placeKeys{country: c.keys("dst.country", "dst_country")},
+		reporter:           c.keys("host.name", "host_name"),
+		sourceCountry:      c.keys("src.country", "src_country"),
+		destinationCountry: c.keys("dst.country", "dst_country"),
 	}
 }
 
@@ -63,8 +63,8 @@ func (f *obi) point(s *Scratch, r *flow.Record) (reply bool, rate int64, why Rea
 	if why != Accepted {
 		return false, 0, why
 	}
-	f.sourceAt.read(s, &r.SourcePlace)
-	f.destination.read(s, &r.DestinationPlace)
+	r.SourcePlace.Country = countryCode(s.text(f.sourceCountry))
+	r.DestinationPlace.Country = countryCode(s.text(f.destinationCountry))
 	direction := s.text(f.direction)
 	r.Host = f.host(s, direction)
 	switch direction {

@@ -25,6 +25,7 @@ type Batch struct {
 
 	scratch decode.Scratch
 	records []flow.Record    // of the log record in hand
+	point   flow.Record      // of the data point in hand
 	matched []int32          // of the flow in hand
 	record  condition.Record // that it is of
 
@@ -88,7 +89,7 @@ func (b *Batch) reset() {
 	}
 	clear(b.places)
 	b.used, b.waiting, b.at = 0, 0, nil
-	b.records = b.records[:0]
+	b.records, b.point = b.records[:0], flow.Record{}
 	b.record = condition.Record{}
 	b.read, b.own, b.repeated, b.exempted = 0, 0, 0, 0
 	clear(b.reasons)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/otel-exfil/exfil/internal/config"
 	"github.com/otel-exfil/exfil/internal/decode"
-	"github.com/otel-exfil/exfil/internal/flow"
 	"github.com/otel-exfil/exfil/internal/stream"
 )
 
@@ -74,16 +73,14 @@ func (o *Observer) decodeMetric(b *Batch, m pmetric.Metric) {
 }
 
 func (o *Observer) decodePoint(b *Batch, p pmetric.NumberDataPoint) {
-	b.records = append(b.records[:0], flow.Record{})
-	r := &b.records[0]
-	at, reason := o.decoder.Point(&b.scratch, p, r)
+	at, reason := o.decoder.Point(&b.scratch, p, &b.point)
 	b.reasons[reason]++
 	if reason != decode.Accepted {
 		return
 	}
 	part := b.at
 	n := len(part.flows)
-	if o.resolve(b, r, nil); len(part.flows) > n {
+	if o.resolve(b, &b.point, nil); len(part.flows) > n {
 		part.counted = append(part.counted, counted{at, n})
 		return
 	}

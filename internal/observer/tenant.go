@@ -89,7 +89,7 @@ func (t *tenant) admit(b *Batch, p *part, now time.Time) {
 	defer t.admission.Unlock()
 	t.totals.age(now)
 	t.openStreams(p, now)
-	kept, left, excepted := p.flows[:0], p.counted, p.excepted
+	kept, left, excepted := 0, p.counted, p.excepted
 	for i := range p.flows {
 		f := &p.flows[i]
 		var own []excepting
@@ -112,9 +112,12 @@ func (t *tenant) admit(b *Batch, p *part, now time.Time) {
 			b.exempted++
 			continue
 		}
-		kept = append(kept, *f)
+		if kept < i { // most batches lose no flow, and a flow is long to copy
+			p.flows[kept] = *f
+		}
+		kept++
 	}
-	p.flows = kept
+	p.flows = p.flows[:kept]
 }
 
 // decide queues the alerts that findings make, behind the news that the warm-up is over.
