@@ -12,8 +12,8 @@ import (
 // addressSlots bounds the addresses remembered, 32 bytes each: 1 MB.
 const addressSlots = 1 << 15
 
-// addressCache remembers where addresses are, one address a slot, so that the search
-// tree, some 200 ns of cache misses in a full City database, is walked once for a
+// addressCache remembers where those addresses are that a blockCache has no room for, of IPv6 above all: one address a slot,
+// so that the search tree, some 200 ns of cache misses in a full City database, is walked once for a
 // destination that many records name. Readers and writers never wait: a slot that is being written is a
 // miss, and a write to it is given up. A hit or a write allocates nothing.
 type addressCache struct {

@@ -145,6 +145,23 @@ func benchmarkLocate(b *testing.B, o Options) {
 func BenchmarkLocateEmbedded(b *testing.B) { benchmarkLocate(b, Options{}) }
 func BenchmarkLocateCity(b *testing.B)     { benchmarkLocate(b, Options{Database: wide(b)}) }
 
+// BenchmarkLocateEmbeddedAnywhere asks for addresses of all of IPv4, few of them most of the time: a search by halves through the
+// whole table for each that is not remembered.
+func BenchmarkLocateEmbeddedAnywhere(b *testing.B) {
+	l := open(b, Options{})
+	z := rand.NewZipf(rand.New(rand.NewPCG(1, 2)), 1.1, 1, 100_000-1)
+	addresses := make([]netip.Addr, 1<<14)
+	for i := range addresses {
+		n := uint32(z.Uint64()+1) * 2654435761
+		addresses[i] = netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
+		l.Locate(addresses[i])
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		l.Locate(addresses[i&(len(addresses)-1)])
+	}
+}
+
 // BenchmarkLocateNewAddresses is the worst case: no address comes twice.
 func BenchmarkLocateNewAddresses(b *testing.B) {
 	l := open(b, Options{Database: wide(b)})
