@@ -1,7 +1,9 @@
 package detector
 
 import (
+	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -28,6 +30,9 @@ func TestKeysInARowAreSpread(t *testing.T) {
 		"IPv6 addresses": func(i int) uint64 {
 			return k.address(netip.AddrFrom16([16]byte{0: 0x20, 14: byte(i >> 8), 15: byte(i)}))
 		},
+		"names":               func(i int) uint64 { return k.text(fmt.Sprintf("ws-%05d", i)) },
+		"longer names":        func(i int) uint64 { return k.text(fmt.Sprintf("%05d-workstation", i)) },
+		"lengths":             func(i int) uint64 { return k.text(strings.Repeat("a", i%9) + fmt.Sprintf("%08d", i/9)) },
 		"ports of a host":     func(i int) uint64 { return k.mix(k.text("host"), port(i)) },
 		"ports × addresses":   func(i int) uint64 { return k.mix(port(i%300), address(i/300)) },
 		"addresses of a port": func(i int) uint64 { return k.mix(address(i), port(443)) },
@@ -90,6 +95,24 @@ func TestTableFindsAsItGets(t *testing.T) {
 			assert.Zero(t, i%3)
 		}
 	}
+}
+
+// Texts that differ in their length only, or in what their halves share, are told apart.
+func TestTextsAreToldApart(t *testing.T) {
+	k := newKeyer(twoRules())
+	known := make(map[uint64]string)
+	for n := range 40 {
+		text := strings.Repeat("a", n)
+		for _, s := range []string{text, text + "b", "b" + text, text + "\x00"} {
+			h := k.text(s)
+			if was, there := known[h]; there {
+				assert.Equal(t, was, s)
+			}
+			known[h] = s
+			assert.Equal(t, s != "", h&hashBits == hashBits, "no text has the hash of none")
+		}
+	}
+	assert.Len(t, known, 4*40-1, `"b" came twice`)
 }
 
 func TestHashesAreMadeAnewFromNames(t *testing.T) {
