@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -64,31 +65,42 @@ func exfil(b *testing.B, t *load.Traffic, format string, change ...func(*exfilpr
 // measure delivers the batches in turn, from so many goroutines.
 func (s *subject) measure(b *testing.B, senders int) {
 	b.Helper()
-	for _, batch := range s.batches { // what is met for the first time is met now
-		require.NoError(b, s.ConsumeLogs(context.Background(), batch))
+	measureSenders(b, slices.Repeat([]*subject{s}, senders))
+}
+
+// measureSenders has a goroutine for each of the subjects, which may be the same, deliver to it a share of the batches in turn.
+func measureSenders(b *testing.B, to []*subject) {
+	b.Helper()
+	for _, s := range to { // what is met for the first time is met now
+		for _, batch := range s.batches {
+			require.NoError(b, s.ConsumeLogs(context.Background(), batch))
+		}
 	}
-	deliver := func(i int) error { return s.ConsumeLogs(context.Background(), s.batches[i%len(s.batches)]) }
-	if senders == 1 {
-		measure(b, deliver)
+	if len(to) == 1 {
+		measure(b, to[0].deliver)
 		return
 	}
 	measureAll(b, func() error {
-		done := make(chan error, senders)
-		for sender := range senders {
+		done := make(chan error, len(to))
+		for sender, s := range to {
 			go func() {
 				var err error
-				for i := sender; i < b.N && err == nil; i += senders {
-					err = deliver(i)
+				for i := sender; i < b.N && err == nil; i += len(to) {
+					err = s.deliver(i)
 				}
 				done <- err
 			}()
 		}
 		var errs []error
-		for range senders {
+		for range to {
 			errs = append(errs, <-done)
 		}
 		return errors.Join(errs...)
 	})
+}
+
+func (s *subject) deliver(i int) error {
+	return s.ConsumeLogs(context.Background(), s.batches[i%len(s.batches)])
 }
 
 // measureWearing delivers copies of the batches, for processors that keep or change what they are given. To copy takes no time.
@@ -223,13 +235,21 @@ func BenchmarkEntities(b *testing.B) {
 	}
 }
 
-// BenchmarkSenders is the same way from one goroutine and from two.
+// BenchmarkSenders is the same way from one goroutine and from two, and from two that have a processor each: as much as two cores
+// of this machine do where nothing is shared.
 func BenchmarkSenders(b *testing.B) {
 	for _, senders := range []int{1, 2} {
 		b.Run(fmt.Sprintf("senders=%d", senders), func(b *testing.B) {
 			exfil(b, load.New(usualEntities, load.Zipf), load.ECS).measure(b, senders)
 		})
 	}
+	b.Run("senders=2_apart", func(b *testing.B) {
+		apart := make([]*subject, 2)
+		for i := range apart {
+			apart[i] = exfil(b, load.New(usualEntities, load.Zipf), load.ECS)
+		}
+		measureSenders(b, apart)
+	})
 }
 
 // BenchmarkConfigured is the same way with more to do.

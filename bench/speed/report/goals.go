@@ -42,6 +42,7 @@ func goals() []goal {
 		goal{"no allocations a record, in any format and with all that is configured: 0.00", 0.005, false, 4, mostAllocations},
 		goal{"1,000,000 entities: at most 3 × 1,000", 3, false, 2, ratio("entities=1000000", "entities=1000")},
 		goal{"two senders on two cores: at least 1.8 × one", 1.8, true, 2, ratio("senders=1", "senders=2")},
+		goal{"the same, held against two senders that share nothing: at least 0.9 ×", 0.9, true, 2, ratio("senders=2_apart", "senders=2")},
 		goal{"a million entities without season table: at most 150 bytes each", 150, false, 0, func(m *measured) ([]float64, error) {
 			return enough(m.bytes, memory()[0].name)
 		}},
