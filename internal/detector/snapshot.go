@@ -52,42 +52,82 @@ type stretch struct {
 // to n have not been written, and those of them that have changed since are kept.
 type frozen[T any] struct {
 	n, done uint32
-	kept    map[uint32]T
+	kept    copies[T]
 }
 
 // keeps says whether a place must be kept before it changes.
 func (f *frozen[T]) keeps(at uint32) bool {
-	if f == nil || at >= f.n || at < f.done {
-		return false
-	}
-	_, kept := f.kept[at]
-	return !kept
+	return f != nil && at < f.n && at >= f.done && !f.kept.has(at)
 }
 
-func (f *frozen[T]) keep(at uint32, v T) {
-	if f.kept == nil {
-		f.kept = make(map[uint32]T)
+func (f *frozen[T]) keep(at uint32, v T) { f.kept.add(at, f.n, v) }
+
+// take returns what was at a place when the snapshot was taken, which now is there.
+func (f *frozen[T]) take(at uint32, now T) T {
+	if f.kept.has(at) {
+		return f.kept.of(at)
 	}
-	f.kept[at] = v
+	return now
+}
+
+// copies are what some places held. They are made on the path, thousands in one delivery, so that a place finds its
+// copy by a number instead of in a map, and no copy moves when there are more.
+type copies[T any] struct {
+	number []uint32 // by place: its copy's number, counted from 1; nil: there is no copy
+	pieces [][]T    // of copiesPiece each
+	count  uint32
+}
+
+const copiesPiece = 512
+
+func (c *copies[T]) has(at uint32) bool { return c.number != nil && c.number[at] != 0 }
+
+// of is the copy of a place that has one.
+func (c *copies[T]) of(at uint32) T {
+	i := c.number[at] - 1
+	return c.pieces[i/copiesPiece][i%copiesPiece]
+}
+
+// add copies what one of n places holds, which has no copy.
+func (c *copies[T]) add(at, n uint32, v T) {
+	if c.number == nil {
+		c.number = make([]uint32, n)
+	}
+	i := c.count % copiesPiece
+	if i == 0 {
+		c.pieces = append(c.pieces, make([]T, copiesPiece))
+	}
+	c.pieces[len(c.pieces)-1][i] = v
+	c.count++
+	c.number[at] = c.count
+}
+
+// frozenSums is what the sums of a window were, and what was expected of those that came near a threshold since: for all
+// others it stays the same while a window is open.
+type frozenSums struct {
+	frozen[changingSum]
+	outlooks copies[outlook]
+}
+
+// changingSum is what each record of an entity changes.
+type changingSum struct {
+	sum
+	untaught int64
 }
 
 // keptSum is a sum and what was expected of it.
 type keptSum struct {
-	sum
+	changingSum
 	outlook
-	untaught int64
 }
 
-// now is what a place of a window holds.
-func (w *window) now(at uint32) keptSum { return keptSum{w.sums[at], w.outlooks[at], w.untaught[at]} }
-
-// take returns what was at a place when the snapshot was taken, which now is there.
-func (f *frozen[T]) take(at uint32, now T) T {
-	if then, ok := f.kept[at]; ok {
-		delete(f.kept, at)
-		return then
+// take returns what was at a place of the window when the snapshot was taken.
+func (f *frozenSums) take(w *window, at uint32) keptSum {
+	k := keptSum{f.frozen.take(at, changingSum{w.sums[at], w.untaught[at]}), w.outlooks[at]}
+	if f.outlooks.has(at) {
+		k.outlook = f.outlooks.of(at)
 	}
-	return now
+	return k
 }
 
 // page takes the next places to write, no more than most; false: all are written.
@@ -102,14 +142,22 @@ func (f *frozen[T]) page(most uint32) (from, to uint32, ok bool) {
 
 // keep puts a sum aside that is about to change.
 func (w *window) keep(at uint32) {
-	if !w.frozen.keeps(at) {
+	if w.frozen != nil && w.frozen.keeps(at) {
+		w.frozen.keep(at, changingSum{w.sums[at], w.untaught[at]})
+	}
+}
+
+// keepOutlook does so with what is expected of a sum.
+func (w *window) keepOutlook(at uint32) {
+	f := w.frozen
+	if f == nil || at >= f.n || at < f.done || f.outlooks.has(at) {
 		return
 	}
-	k := w.now(at)
-	if k.tally != nil {
-		k.tally = k.tally.clone()
+	o := w.outlooks[at]
+	if o.tally != nil {
+		o.tally = o.tally.clone()
 	}
-	w.frozen.keep(at, k)
+	f.outlooks.add(at, f.n, o)
 }
 
 // keepAll does so with the sums at some places, as far as there are any.
@@ -162,7 +210,7 @@ func (n *Snapshot) freeze(l *lane, s *space, number int) {
 	n.left = append(n.left, stretch{prefix: entitiesPrefix, number: number, lane: l, space: s, dirty: slices.Clone(s.dirty)})
 	clear(s.dirty)
 	for i, win := range s.windows() {
-		win.frozen = &frozen[keptSum]{n: uint32(len(win.sums))}
+		win.frozen = &frozenSums{frozen: frozen[changingSum]{n: uint32(len(win.sums))}}
 		n.left = append(n.left, stretch{prefix: sumsPrefix[i], number: number, lane: l, space: s, window: win, next: i == 1})
 	}
 	s.ghosts.frozen = &frozen[ghostBucket]{n: uint32(len(s.ghosts.buckets))}
@@ -307,7 +355,7 @@ func (t *stretch) writeSums(w *codec.Writer) (ok bool) {
 	}
 	tallies := 0
 	for n := 0; f.done < f.n && n < sumPage && tallies < tallyBudget; n++ {
-		k := f.take(f.done, t.window.now(f.done))
+		k := f.take(t.window, f.done)
 		if k.tally != nil {
 			tallies++
 		}

@@ -78,7 +78,7 @@ type window struct {
 	sums     []sum
 	outlooks []outlook
 	untaught map[uint32]int64 // bytes of a sum that are judged and teach nothing, less those that only teach; nil: there are none
-	frozen   *frozen[keptSum] // nil: no snapshot is being written
+	frozen   *frozenSums      // nil: no snapshot is being written
 }
 
 // sum is what every record of an entity's open window touches.
@@ -386,6 +386,7 @@ func pick(values []string, positions []int) []string {
 // attend handles a record of a sum that is near or past its threshold.
 func (s *space) attend(l *lane, w *window, at uint32, f *flow.Flow, tuple uint64, found *[]Finding) {
 	u, o := &w.sums[at], &w.outlooks[at]
+	w.keepOutlook(at)
 	if o.threshold == unsolved {
 		s.threshold(o)
 		if u.attention = s.attention(o); u.bytes < u.attention {
