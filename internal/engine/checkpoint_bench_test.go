@@ -64,7 +64,7 @@ func (m *inMemory) GetClient(context.Context, component.Kind, component.ID, stri
 }
 
 // newMillion starts an engine over what a client has.
-func newMillion(b *testing.B, client *checkpointtest.Client) *million {
+func newMillion(b *testing.B, client *checkpointtest.Client, change ...func(*config.Config, *Settings)) *million {
 	b.Helper()
 	cfg := config.Default()
 	cfg.MaxEntities = 1_000_000
@@ -72,6 +72,9 @@ func newMillion(b *testing.B, client *checkpointtest.Client) *million {
 	cfg.Storage = &inMemoryID
 	m := &million{b: b, client: client, clock: enginetest.NewClock()}
 	set := Settings{TelemetrySettings: componenttest.NewNopTelemetrySettings(), ID: component.MustNewID("exfil"), Kind: component.KindProcessor}
+	for _, c := range change {
+		c(cfg, &set)
+	}
 	var err error
 	m.instance, err = NewRegistry(m.clock).Join(set, cfg, consumertest.NewNop())
 	require.NoError(b, err)

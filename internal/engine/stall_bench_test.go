@@ -4,6 +4,10 @@ package engine
 
 import (
 	"fmt"
+	"math/bits"
+	"net/netip"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"syscall"
@@ -12,6 +16,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/otel-exfil/exfil/internal/checkpoint/checkpointtest"
+	"github.com/otel-exfil/exfil/internal/config"
+	"github.com/otel-exfil/exfil/internal/geo/geotest"
 )
 
 // BenchmarkStall is how long a batch's way through the engine takes while a checkpoint of a million entities is saved,
@@ -66,6 +77,91 @@ func (m *million) undisturbed(batches []plog.Logs, n int, took *latencies) {
 	for i := range n {
 		took.time(func() { m.commit(batches[i%len(batches)]) })
 	}
+}
+
+// BenchmarkStallOfWindows is how long a batch's way through the engine takes where a window has just closed in which a million entities
+// were active, measured as BenchmarkStall does: the first batch waits until each has been judged and learned from. The rest are those of
+// the minute that follows. Quiet is the minute after that.
+func BenchmarkStallOfWindows(b *testing.B) {
+	const size = 1000
+	m := learned(b, true)
+	var quiet, closing latencies
+	for b.Loop() {
+		m.meetAll()
+		m.window++
+		batches := m.someTraffic(minute, size)
+		runtime.GC()
+		m.undisturbed(batches, len(batches), &closing)
+		m.undisturbed(batches, len(batches), &quiet)
+	}
+	quiet.report(b, "quiet")
+	closing.report(b, "closing")
+	b.ReportMetric(0, "ns/op")
+	m.end()
+}
+
+// BenchmarkStallOfReload is how long a batch's way through the engine takes while a geo database of 131,072 networks is read
+// again, as if it had been written to, and takes the place of the one before, measured as BenchmarkStall does.
+func BenchmarkStallOfReload(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "city.mmdb")
+	require.NoError(b, geotest.WriteCity(path, cities(1<<17)))
+	for _, records := range []int{1000, 100} {
+		b.Run(fmt.Sprintf("batches of %d", records), func(b *testing.B) {
+			reloads := make(chan struct{}, 1)
+			core, _ := observer.New(zap.InfoLevel)
+			m := newMillion(b, checkpointtest.New(), func(cfg *config.Config, set *Settings) {
+				cfg.Geo.Database, cfg.Geo.ReloadInterval = path, time.Millisecond
+				set.Logger = zap.New(core, zap.Hooks(func(e zapcore.Entry) error {
+					if e.Message == "Geo database reloaded" {
+						reloads <- struct{}{}
+					}
+					return nil
+				}))
+			})
+			batches := m.someTraffic(minute, records)
+			m.undisturbed(batches, len(batches), new(latencies))
+			runtime.GC()
+			var quiet, reloading latencies
+			for b.Loop() {
+				n := len(reloading)
+				m.whileReloading(path, reloads, batches, &reloading)
+				m.undisturbed(batches, len(reloading)-n, &quiet)
+			}
+			quiet.report(b, "quiet")
+			reloading.report(b, "reloading")
+			b.ReportMetric(0, "ns/op")
+			m.end()
+		})
+	}
+}
+
+// whileReloading commits batches until a geo database that changes now has been read again.
+func (m *million) whileReloading(path string, reloads <-chan struct{}, batches []plog.Logs, took *latencies) {
+	now := time.Now()
+	require.NoError(m.b, os.Chtimes(path, now, now))
+	for i := 0; ; i++ {
+		took.time(func() { m.commit(batches[i%len(batches)]) })
+		select {
+		case <-reloads:
+			return
+		default:
+		}
+	}
+}
+
+// cities places 198.0.0.0/8 in so many networks.
+func cities(networks int) []geotest.Entry {
+	entries := make([]geotest.Entry, networks)
+	length := 8 + bits.Len(uint(networks-1))
+	for i := range entries {
+		at := uint32(198)<<24 | uint32(i)<<(32-length)
+		entries[i] = geotest.Entry{
+			Network: netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(at >> 24), byte(at >> 16), byte(at >> 8), byte(at)}), length).String(),
+			Country: "US", CountryName: "United States", Region: fmt.Sprintf("Region %d", i%300), RegionISO: fmt.Sprint(i % 300),
+			City: fmt.Sprintf("City %d", i%50_000),
+		}
+	}
+	return entries
 }
 
 // latencies are how long batches took.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"net/netip"
+	"runtime"
 	"slices"
 
 	"github.com/oschwald/maxminddb-golang/v2"
@@ -82,6 +83,14 @@ func leaves(reader *maxminddb.Reader) iter.Seq2[maxminddb.Result, error] {
 	}
 }
 
+// A walk makes way, for whoever has something to do, after so many networks and after so many records: some milliseconds. On a
+// machine with a single processor deliveries would else wait for as long as the runtime lets a goroutine go on, ten milliseconds
+// and more.
+const (
+	walkedAtOnce  = 4096
+	decodedAtOnce = 256
+)
+
 // load walks the whole search tree and decodes every record once.
 //
 // The library's own Verify is not used: it refuses databases that it reads well (those
@@ -93,12 +102,18 @@ func (d *database[T]) load(ctx context.Context, s schema[T]) error {
 		if err != nil {
 			return err
 		}
-		if seen++; seen%4096 == 0 && ctx.Err() != nil {
-			return ctx.Err()
+		if seen++; seen%walkedAtOnce == 0 {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			runtime.Gosched()
 		}
 		offset := uint32(result.Offset()) // fits: see maxFileSize
 		if _, ok := d.index[offset]; ok {
 			continue
+		}
+		if len(d.index)%decodedAtOnce == 0 {
+			runtime.Gosched()
 		}
 		value, err := s.decode(result)
 		if err != nil {
