@@ -486,6 +486,11 @@ func (s *space) open(l *lane, found []Finding) []Finding {
 		u.attention = s.predict(l, o)
 		if u.bytes > 0 && s.reaches(o, u.bytes) {
 			found = append(found, s.find(l, s.current, uint32(i), at))
+		} else if o.tally != nil && u.bytes < s.threshold(o)/tallyFrom {
+			// It was begun before anything was expected, and by what is, it is not yet time.
+			s.tallies.put(o.tally)
+			o.tally = nil
+			u.attention = s.attention(o)
 		}
 	}
 	return found

@@ -442,3 +442,24 @@ func TestKeysCanBeReadBack(t *testing.T) {
 	assert.Empty(t, keyValues("\xff"))
 	assert.Empty(t, keyValues("\x09ab"))
 }
+
+// Before a window opens nothing is expected of it, and who sends is told apart from a sixteenth of the floor on. Once it opens, from a
+// sixteenth of the threshold: a nightly backup that has only begun is far from that.
+func TestWhatIsFarFromItsThresholdOnceTheWindowOpensIsNotToldApart(t *testing.T) {
+	d := newDetector(t, twoRules())
+	run(t, d, nightly(0, 21, 0, nil), 500)
+	midnight := monday.AddDate(0, 0, 21)
+	nas := func(at time.Duration, bytes int64) []flow.Flow {
+		return []flow.Flow{one(midnight.Add(at), "nas", 873, "Oslo", bytes)}
+	}
+	const keys = 5
+	run(t, d, nas(time.Minute, 100e6), 1)
+	assert.Equal(t, keys, d.tallies.lent, "the window before is open yet")
+	run(t, d, nas(6*time.Minute, 1000), 1)
+	assert.Zero(t, d.tallies.lent)
+	run(t, d, nas(time.Hour, 25e9), 1)
+	assert.Equal(t, keys, d.tallies.lent)
+	found := run(t, d, nas(2*time.Hour, 900e9), 1)
+	require.NotEmpty(t, found)
+	assert.NotEmpty(t, found[0].Contributors)
+}
