@@ -19,7 +19,7 @@ COVERAGE  ?= 85
 PKGS      ?= ./...
 # Those in which nothing happens at the same time, and in what they use of ours neither. The race detector finds nothing there, and takes
 # ten times as long over weeks of traffic. `make test` refuses the statement that would begin a goroutine in them.
-SERIAL    := $(addprefix internal/,baseline decode detector flow stream) \
+SERIAL    := $(addprefix internal/,baseline decode detector flow stream word) \
 	$(addprefix bench/,encode load peers peers/tune score traffic)
 MODULE    := github.com/otel-exfil/exfil
 

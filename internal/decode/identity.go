@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"math/bits"
+
+	"github.com/otel-exfil/exfil/internal/word"
 )
 
 // Key is the secret under which connections and streams of data points are told apart. Who can choose addresses,
@@ -46,14 +48,14 @@ func fold(a, b uint64) uint64 {
 func (h *identity) text(t string) uint64 {
 	length, state := uint64(len(t)), h[0]
 	for ; len(t) > 16; t = t[16:] {
-		state = fold(load64(t)^h[1], load64(t[8:])^state)
+		state = fold(word.Load64(t)^h[1], word.Load64(t[8:])^state)
 	}
 	var a, b uint64
 	switch n := len(t); {
 	case n >= 8:
-		a, b = load64(t), load64(t[n-8:])
+		a, b = word.Load64(t), word.Load64(t[n-8:])
 	case n >= 4:
-		a, b = load32(t), load32(t[n-4:])
+		a, b = word.Load32(t), word.Load32(t[n-4:])
 	case n > 0:
 		a = uint64(t[0])<<16 | uint64(t[n/2])<<8 | uint64(t[n-1])
 	}

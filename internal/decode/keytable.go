@@ -1,6 +1,10 @@
 package decode
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"github.com/otel-exfil/exfil/internal/word"
+)
 
 // slot is the place in a Scratch of one key's value.
 type slot uint16
@@ -93,24 +97,13 @@ func (l *level) index(name string) int {
 	var head, tail uint64
 	switch {
 	case n >= 8:
-		head, tail = load64(name), load64(name[n-8:])
+		head, tail = word.Load64(name), word.Load64(name[n-8:])
 	case n >= 4:
-		head, tail = load32(name), load32(name[n-4:])
+		head, tail = word.Load32(name), word.Load32(name[n-4:])
 	case n > 0:
 		head, tail = uint64(name[0]), uint64(name[n/2])<<8|uint64(name[n-1])
 	}
 	return int((head ^ bits.RotateLeft64(tail, 29) ^ uint64(n)) * golden >> l.shift)
-}
-
-func load64(s string) uint64 {
-	_ = s[7]
-	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-}
-
-func load32(s string) uint64 {
-	_ = s[3]
-	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24
 }
 
 // compiler collects the keys of all configured formats into one table.

@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/cespare/xxhash/v2"
+
+	"github.com/otel-exfil/exfil/internal/word"
 )
 
 const (
@@ -56,13 +58,13 @@ func isPlain(text string) bool {
 	n := len(text)
 	switch {
 	case n >= 8:
-		odd := oddBytes(load64(text[n-8:]))
+		odd := oddBytes(word.Load64(text[n-8:]))
 		for ; len(text) > 8; text = text[8:] {
-			odd |= oddBytes(load64(text))
+			odd |= oddBytes(word.Load64(text))
 		}
 		return odd == 0
 	case n >= 4:
-		return oddBytes(load32(text)<<32|load32(text[n-4:])) == 0
+		return oddBytes(word.Load32(text)<<32|word.Load32(text[n-4:])) == 0
 	}
 	first, middle, last := uint64(text[0]), uint64(text[n/2]), uint64(text[n-1])
 	return oddBytes(' '*eachByte^(first^' ')<<16^(middle^' ')<<8^(last^' ')) == 0
@@ -72,17 +74,6 @@ func isPlain(text string) bool {
 // the next one only where it is less, and to add 1 reaches the highest bit only from 0x7F.
 func oddBytes(w uint64) uint64 {
 	return (w | (w - 0x20*eachByte) | (w + eachByte)) & highBits
-}
-
-func load64(s string) uint64 {
-	_ = s[7]
-	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-}
-
-func load32(s string) uint64 {
-	_ = s[3]
-	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24
 }
 
 func isShowable(text string) bool {
