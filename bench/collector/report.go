@@ -27,9 +27,7 @@ func figures(rate int) []figure {
 	return []figure{
 		{"processor time a record at saturation, µs", 2, func(r *result) float64 { return r.saturated.perRecord() }},
 		{"records a second and core at saturation", 0, func(r *result) float64 { return 1e6 / r.saturated.perRecord() }},
-		{"records a second at saturation, beside the sender", 0, func(r *result) float64 {
-			return float64(r.saturated.records) / r.saturated.elapsed.Seconds()
-		}},
+		{"records a second at saturation, beside the sender", 0, perSecond},
 		{"processor time a record " + fixed + ", µs", 2, func(r *result) float64 { return r.paced.perRecord() }},
 		{"a batch " + fixed + ", median, ms", 2, func(r *result) float64 { return milliseconds(percentile(r.latencies, 0.5)) }},
 		{"p99, ms", 2, func(r *result) float64 { return milliseconds(percentile(r.latencies, 0.99)) }},

@@ -45,11 +45,7 @@ func rivals() []rival {
 // start makes the rival and starts it before a consumer that does nothing.
 func (r *rival) start(b *testing.B) processor.Logs {
 	b.Helper()
-	p, err := r.factory.CreateLogs(context.Background(), processortest.NewNopSettings(r.factory.Type()), configured(b, r.factory, r.config), consumertest.NewNop())
-	require.NoError(b, err)
-	require.NoError(b, p.Start(context.Background(), componenttest.NewNopHost()))
-	b.Cleanup(func() { require.NoError(b, p.Shutdown(context.Background())) })
-	return p
+	return started(b, r.factory, configured(b, r.factory, r.config))
 }
 
 func cumulativeToDelta(b *testing.B) processor.Metrics {

@@ -7,11 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/collector/component/componenttest"
-	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
-	"go.opentelemetry.io/collector/processor/processortest"
 
 	"github.com/otel-exfil/exfil/bench/load"
 	"github.com/otel-exfil/exfil/exfilprocessor"
@@ -31,10 +28,7 @@ func newLearned(b *testing.B) *learned {
 	b.Helper()
 	f := exfilprocessor.NewFactory()
 	cfg := f.CreateDefaultConfig().(*exfilprocessor.Config)
-	p, err := f.CreateLogs(context.Background(), processortest.NewNopSettings(f.Type()), cfg, consumertest.NewNop())
-	require.NoError(b, err)
-	require.NoError(b, p.Start(context.Background(), componenttest.NewNopHost()))
-	b.Cleanup(func() { require.NoError(b, p.Shutdown(context.Background())) })
+	p := started(b, f, cfg)
 
 	t := load.New(usualEntities, load.Zipf)
 	window, at := cfg.Windows[0], monday.Truncate(cfg.Windows[0])

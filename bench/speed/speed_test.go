@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/plog"
@@ -48,10 +49,7 @@ func exfil(b *testing.B, t *load.Traffic, format string, change ...func(*exfilpr
 	for _, c := range change {
 		c(cfg)
 	}
-	p, err := f.CreateLogs(context.Background(), processortest.NewNopSettings(f.Type()), cfg, consumertest.NewNop())
-	require.NoError(b, err)
-	require.NoError(b, p.Start(context.Background(), componenttest.NewNopHost()))
-	b.Cleanup(func() { require.NoError(b, p.Shutdown(context.Background())) })
+	p := started(b, f, cfg)
 	var at time.Time
 	for window := range 3 {
 		at = monday.Add(time.Duration(window) * cfg.Windows[0])
@@ -60,6 +58,16 @@ func exfil(b *testing.B, t *load.Traffic, format string, change ...func(*exfilpr
 		}
 	}
 	return &subject{p, some(b, t, format, at)}
+}
+
+// started is a processor that runs until the benchmark ends.
+func started(b *testing.B, f processor.Factory, cfg component.Config) processor.Logs {
+	b.Helper()
+	p, err := f.CreateLogs(context.Background(), processortest.NewNopSettings(f.Type()), cfg, consumertest.NewNop())
+	require.NoError(b, err)
+	require.NoError(b, p.Start(context.Background(), componenttest.NewNopHost()))
+	b.Cleanup(func() { require.NoError(b, p.Shutdown(context.Background())) })
+	return p
 }
 
 // measure delivers the batches in turn, from so many goroutines.
