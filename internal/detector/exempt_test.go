@@ -80,7 +80,6 @@ func TestBytesThatDoNotAlertCarryNothingOverTheThreshold(t *testing.T) {
 	}
 }
 
-// What one rule leaves out another still sees; the pair that both watch leaves it out.
 // What a flow is exempt from, and that it lacks a field or comes late, holds in a batch of others as it does alone.
 func TestABatchIsWhatItsFlowsAre(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 4))
@@ -118,6 +117,7 @@ func TestABatchIsWhatItsFlowsAre(t *testing.T) {
 	assert.Equal(t, one.Stats(), many.Stats())
 }
 
+// What one rule leaves out another still sees; the pair that both watch leaves it out.
 func TestAnExemptionFromOneRule(t *testing.T) {
 	at := monday.AddDate(0, 0, 20).Add(15 * time.Hour)
 	theft := within(at, time.Hour, 20, "ws-d", 4444, "Oslo", 300e6)

@@ -293,9 +293,6 @@ func TestGhostsAreBounded(t *testing.T) {
 // Given evictions and returns while a snapshot is written, then it is of the moment at which it was taken, and only ghosts that
 // changed are written again.
 func TestGhostsAreOfTheMomentOfTheSnapshot(t *testing.T) {
-	if raceDetector {
-		t.Skip(alone)
-	}
 	settings := small(20_000)
 	ports := func(d *Detector, w int) {
 		at := monday.Add(time.Duration(w) * 3 * time.Hour)

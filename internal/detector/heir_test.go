@@ -14,9 +14,6 @@ import (
 // Given heirs of the same settings that take over at any moments, then all that follows is as without them, to the bit, whatever was
 // saved before and with whatever else in between.
 func TestAnHeirOfTheSameSettingsGoesOnAlike(t *testing.T) {
-	if raceDetector {
-		t.Skip(alone)
-	}
 	flows := eventful()
 	straight := newDetector(t, twoRules())
 	want := run(t, straight, flows, 100)

@@ -2,5 +2,5 @@
 
 package detector
 
-// raceDetector says that the race detector is on, with which everything takes ten times as long.
+// raceDetector says that the race detector is on, with which pools forget at random.
 const raceDetector = true

@@ -74,10 +74,6 @@ func (s shards) differences(o shards) (names []string) {
 
 func nothing() {}
 
-// alone is why a test is left out of the race detector's run, in which it takes a minute and more: all of it happens in one
-// goroutine. It runs without.
-const alone = "nothing happens at the same time"
-
 func saved(d *Detector) shards {
 	s := shards{}
 	s.snapshot(d, nothing)
@@ -105,9 +101,6 @@ func eventful() []flow.Flow {
 // Given traffic that is interrupted at any moment by a restart, then all that follows is as without it: what is found,
 // what is learned and what is saved next, to the bit.
 func TestARestartChangesNothing(t *testing.T) {
-	if raceDetector {
-		t.Skip(alone)
-	}
 	flows := eventful()
 	straight := newDetector(t, twoRules())
 	want := run(t, straight, flows, 100)
@@ -174,9 +167,6 @@ func TestASnapshotIsOfOneMoment(t *testing.T) {
 		"several windows close in one step": {100_000, 30 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if raceDetector && name != "entities are evicted" {
-				t.Skip(alone)
-			}
 			d := newDetector(t, manyEntities(c.limit))
 			run(t, d, flood(monday, 20_000, 1), 500)
 			run(t, d, flood(monday.Add(9*time.Hour), 15_000, 2), 500)
@@ -205,9 +195,6 @@ func TestASnapshotIsOfOneMoment(t *testing.T) {
 }
 
 func TestWhatHasNotChangedIsNotWrittenAgain(t *testing.T) {
-	if raceDetector {
-		t.Skip(alone)
-	}
 	d := newDetector(t, manyEntities(100_000))
 	run(t, d, flood(monday, 30_000, 1), 500)
 	kept := shards{}
@@ -229,9 +216,6 @@ func TestWhatHasNotChangedIsNotWrittenAgain(t *testing.T) {
 }
 
 func TestADetectorThatHasSeenNothingIsSaved(t *testing.T) {
-	if raceDetector {
-		t.Skip(alone)
-	}
 	d, restored := load(t, twoRules(), saved(newDetector(t, twoRules())))
 	assert.Zero(t, restored)
 	assert.Equal(t, newDetector(t, twoRules()).Fingerprint(), d.Fingerprint())
@@ -260,9 +244,6 @@ func theft() []flow.Flow {
 }
 
 func TestASavedStateServesOtherSettings(t *testing.T) {
-	if raceDetector {
-		t.Skip(alone)
-	}
 	t.Run("a rule less", func(t *testing.T) {
 		s := twoRules()
 		s.Watches = s.Watches[1:]
@@ -329,9 +310,6 @@ func rulesOf(found []Finding) (rules []string) {
 }
 
 func TestWhatIsLostBeginsToLearnAndTheRestGoesOn(t *testing.T) {
-	if raceDetector {
-		t.Skip(alone)
-	}
 	for name, c := range map[string]struct {
 		lost []string
 		anew int // keys that begin to learn again
@@ -361,9 +339,6 @@ func TestWhatIsLostBeginsToLearnAndTheRestGoesOn(t *testing.T) {
 }
 
 func TestAStateThatCannotBeReadLeavesTheDetectorAsNew(t *testing.T) {
-	if raceDetector {
-		t.Skip(alone)
-	}
 	d := newDetector(t, twoRules())
 	run(t, d, office(8, monday, 3), 100)
 	kept := saved(d)
