@@ -87,7 +87,7 @@ func newSpace(fields []flow.Field, keys *keyer, limit int, span time.Duration, t
 		fields: fields, keyer: keys, key: keys.number(fields), senders: -1, limit: limit, span: span, tallies: tallies, detail: detail,
 		sinceFirst: math.MinInt64,
 
-		index:   make(map[uint64]uint32),
+		index:   newIndex(),
 		current: newWindow(),
 		next:    newWindow(),
 		missed:  newWindow(),

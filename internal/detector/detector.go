@@ -224,9 +224,9 @@ func (d *Detector) Stats() Stats {
 			st.Returned += s.returned
 			st.Ghosts += s.ghosts.count
 			st.Overflowed += s.overflowed
-			st.Keys += len(s.index)
+			st.Keys += s.index.count
 			for _, o := range s.owners {
-				st.Entities[o.rule] += len(s.index)
+				st.Entities[o.rule] += s.index.count
 			}
 		}
 		if i == 0 {

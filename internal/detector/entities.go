@@ -44,7 +44,7 @@ func (s *space) full() bool { return len(s.entities) >= s.limit && s.vain >= len
 
 // overflow is the place of the entity under which those are counted that find no room.
 func (s *space) overflow() uint32 {
-	at, ok := s.index[overflowHash]
+	at, ok := s.index.get(overflowHash, s.entities)
 	if !ok { // once, beyond the limit
 		at = s.grow()
 		s.put(at, overflowHash, "")
@@ -82,7 +82,7 @@ func (s *space) grow() uint32 {
 func (s *space) put(at uint32, key uint64, name string) {
 	s.touch(at)
 	s.entities[at] = entity{hash: key, key: name, table: noTable, first: neverSeen}
-	s.index[key] = at
+	s.index.put(at, s.entities)
 }
 
 // neverSeen marks an entity that no open window has predicted yet.
@@ -152,7 +152,7 @@ func (s *space) lightest(few []candidate) (at uint32, ok bool) {
 // bury lets an entity go, all but its ghost.
 func (s *space) bury(l *lane, at uint32) {
 	e := &s.entities[at]
-	delete(s.index, e.hash)
+	s.index.remove(at, s.entities)
 	if e.table != noTable {
 		s.rhythmic[e.table] = noEntity
 		s.unused = append(s.unused, e.table)
@@ -177,7 +177,7 @@ func (s *space) isOpen(hash uint64) bool {
 // only now come, was silent until now.
 func (s *space) activityOf(l *lane, hash uint64) float64 {
 	var e baseline.Series
-	if at, ok := s.index[hash]; ok && s.entities[at].first != neverSeen {
+	if at, ok := s.index.get(hash, s.entities); ok && s.entities[at].first != neverSeen {
 		e = s.entities[at].Series
 	} else {
 		e.Begin(l.ordinal, l.ordinal-s.since)
@@ -187,7 +187,7 @@ func (s *space) activityOf(l *lane, hash uint64) float64 {
 
 // activeWindows is the decayed number of active windows of the entity with this hash, 0 if there is none.
 func (s *space) activeWindows(l *lane, hash uint64) float64 {
-	at, ok := s.index[hash]
+	at, ok := s.index.get(hash, s.entities)
 	if !ok {
 		return 0
 	}

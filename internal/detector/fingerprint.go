@@ -27,9 +27,9 @@ func (d *Detector) Fingerprint() [sha256.Size]byte {
 
 func (s *space) fingerprint(h hash.Hash) {
 	fmt.Fprintln(h, s.fields, s.detail, *s.model)
-	order := make([]uint32, 0, len(s.index))
-	for _, at := range s.index {
-		order = append(order, at)
+	order := make([]uint32, len(s.entities))
+	for at := range order {
+		order[at] = uint32(at)
 	}
 	slices.SortFunc(order, func(a, b uint32) int {
 		return strings.Compare(s.entities[a].key, s.entities[b].key)

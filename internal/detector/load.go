@@ -335,12 +335,13 @@ func (e *savedEntity) load(r *codec.Reader, s *space) {
 
 // adopt gives a saved entity its place; noEntity: there is no room for it, or it is there already.
 func (s *space) adopt(e *savedEntity) uint32 {
-	if _, there := s.index[e.hash]; there || len(s.entities) >= s.limit && e.hash != overflowHash {
+	if _, there := s.index.get(e.hash, s.entities); there || len(s.entities) >= s.limit && e.hash != overflowHash {
 		return noEntity
 	}
 	at := s.grow()
 	e.table = noTable
-	s.entities[at], s.index[e.hash] = e.entity, at
+	s.entities[at] = e.entity
+	s.index.put(at, s.entities)
 	if e.rhythm != nil {
 		s.giveTable(at)
 		s.tables[s.entities[at].table] = *e.rhythm

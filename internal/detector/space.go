@@ -26,7 +26,7 @@ type space struct {
 	tallies *tallyPool
 	limit   int
 
-	index    map[uint64]uint32 // hash of the key → entities
+	index    *index // hash of the key → entities
 	entities []entity
 	mains    []uint64 // where rules share the space: for each entity, the hash of its key in each owner's main space
 	hand     uint32   // where the search for an entity to evict goes on
@@ -217,7 +217,7 @@ func (s *space) addOne(l *lane, w *window, came arrival, f *flow.Flow, sc *scrat
 
 // enter gives an entity its sum in a window.
 func (s *space) enter(l *lane, w *window, key uint64, f *flow.Flow, sc *scratch, i int) uint32 {
-	e, ok := s.index[key]
+	e, ok := s.index.get(key, s.entities)
 	if !ok {
 		if e, ok = s.create(l, key, f, sc, i); !ok {
 			s.overflowed++

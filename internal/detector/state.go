@@ -174,7 +174,7 @@ func (s *space) saidSender(l *lane, hash uint64) uint64 {
 		return manySenders
 	}
 	if from := s.sendersSpace(l); from != nil {
-		if at, ok := from.index[hash]; ok {
+		if at, ok := from.index.get(hash, from.entities); ok {
 			return knownSender + uint64(at)
 		}
 	}

@@ -370,7 +370,9 @@ func TestAReplayBesideLiveTrafficTeachesNothing(t *testing.T) {
 		other := with.lanes[0].spaces[i]
 		for at := range s.entities {
 			want := &s.entities[at]
-			got := &other.entities[other.index[other.keyer.hashOf(other.fields, want.key, false)]]
+			found, ok := other.index.get(other.keyer.hashOf(other.fields, want.key, false), other.entities)
+			require.True(t, ok)
+			got := &other.entities[found]
 			require.Equal(t, want.key, got.key)
 			assert.Equal(t, want.windows, got.windows)
 			assert.InEpsilon(t, want.Active, got.Active, 1e-5)

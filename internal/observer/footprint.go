@@ -45,6 +45,7 @@ const (
 	sumBytes     = 32
 	outlookBytes = 56
 	slotBytes    = 8  // of a window's table
+	indexBytes   = 4  // a slot from a hash to an entity
 	placeBytes   = 17 // a slot of a map from a hash to a place
 	mainBytes    = 8  // the hash of an entity's key in another space
 
@@ -89,7 +90,7 @@ func footprint(cfg *config.Config, rules []rule.Rule) Memory {
 	}
 	for _, k := range keysOf(s.Watches) {
 		n := k.entities()
-		m.Entities += grown(n)*entityBytes + n*(k.nameBytes()+ghostBytes) + mapSlots(n)*placeBytes
+		m.Entities += grown(n)*entityBytes + n*(k.nameBytes()+ghostBytes) + indexSlots(n)*indexBytes
 		if k.owners > 1 {
 			m.Entities += grown(n*int64(k.owners)) * mainBytes
 		}
@@ -201,6 +202,9 @@ func grown(n int64) int64 {
 
 // mapSlots is how many slots a map of n elements has: a power of two of which seven eighths may be taken.
 func mapSlots(n int64) int64 { return 1 << bits.Len64(uint64(n*8/7)) }
+
+// indexSlots is how many slots an index of n entities has: a power of two of which three quarters may be taken.
+func indexSlots(n int64) int64 { return 1 << bits.Len64(uint64(n*4/3)) }
 
 // halfFull is how many slots a table has that is at most half full.
 func halfFull(n int64) int64 { return 1 << bits.Len64(uint64(2*n)) }
