@@ -47,6 +47,9 @@ func New(s Settings) (*Detector, error) {
 	if s.Location == nil {
 		s.Location = time.UTC
 	}
+	if s.Pace == nil {
+		s.Pace = func(int) {}
+	}
 	d := &Detector{settings: s, keyer: newKeyer(s), closeAt: math.MinInt64}
 	d.tallies.keyer = d.keyer
 	d.scratch.New = func() any { return new(scratch) }
@@ -64,8 +67,16 @@ const earliest = -1 << 62
 // out, in the order in which it was decided. It keeps no reference to flows; the strings of some
 // flows are kept until their window closes.
 func (d *Detector) Observe(flows []flow.Flow, now time.Time, out []Finding) []Finding {
+	_, out = d.ObserveUntil(flows, now, math.MaxInt, out)
+	return out
+}
+
+// ObserveUntil does as Observe, but stops before the first flow for which windows must close that take more work than most, in
+// sums that are judged. It returns how many flows it has taken. Where that is not all, what they brought is handed out
+// when the rest is observed: so the findings are those of one Observe, and in the same order.
+func (d *Detector) ObserveUntil(flows []flow.Flow, now time.Time, most int, out []Finding) (taken int, _ []Finding) {
 	if len(flows) == 0 {
-		return out
+		return 0, out
 	}
 	sc := d.scratch.Get().(*scratch)
 	defer d.scratch.Put(sc)
@@ -74,8 +85,21 @@ func (d *Detector) Observe(flows []flow.Flow, now time.Time, out []Finding) []Fi
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.resume(now)
-	horizon := now.Add(d.settings.MaxClockSkew).UnixNano()
-	begun, newest, from := d.begun, d.newest, 0
+	begun, newest := d.begun, d.newest
+	taken = d.observe(flows, sc, now.Add(d.settings.MaxClockSkew).UnixNano(), most)
+	if d.begun != begun || d.newest != newest {
+		d.arrived = now
+	}
+	if taken < len(flows) {
+		return taken, out
+	}
+	return taken, d.take(out)
+}
+
+// observe adds flows up to the first for which windows must close that take more work than most. Horizon is the instant from
+// which on a flow is from the future.
+func (d *Detector) observe(flows []flow.Flow, sc *scratch, horizon int64, most int) (taken int) {
+	from := 0
 	for i := range flows {
 		switch t := flows[i].Time; {
 		case t > horizon || t < earliest:
@@ -87,31 +111,53 @@ func (d *Detector) Observe(flows []flow.Flow, now time.Time, out []Finding) []Fi
 			if t >= d.closeAt {
 				d.add(flows, sc, from, i)
 				from = i
+				if d.closingWork() > most {
+					return i
+				}
 				d.advance(t)
 			}
 			d.newest = t
 		}
 	}
 	d.add(flows, sc, from, len(flows))
-	if d.begun != begun || d.newest != newest {
-		d.arrived = now
-	}
-	return d.take(out)
+	return len(flows)
 }
 
 // Tick lets time pass without traffic: event time runs on with the clock from the newest
 // record, so that a silent source's windows close, and a replay of old records is not disturbed.
 func (d *Detector) Tick(now time.Time, out []Finding) []Finding {
+	_, out = d.TickUntil(now, math.MaxInt, out)
+	return out
+}
+
+// TickUntil does as Tick, unless windows must close that take more work than most: then it does nothing, and is not done.
+func (d *Detector) TickUntil(now time.Time, most int, out []Finding) (done bool, _ []Finding) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.begun {
-		return out
+		return true, out
 	}
 	d.resume(now)
 	if t := d.newest + max(0, now.Sub(d.arrived).Nanoseconds()); t >= d.closeAt {
+		if d.closingWork() > most {
+			return false, out
+		}
 		d.advance(t)
 	}
-	return d.take(out)
+	return true, d.take(out)
+}
+
+// closingWork is about how many sums, and what takes as long, are gone through when windows close.
+func (d *Detector) closingWork() (sums int) {
+	for _, l := range d.lanes {
+		for _, s := range l.spaces {
+			sums += len(s.current.sums) + len(s.next.sums) + len(s.missed.sums) + len(s.rhythmic)
+			if d.snapshot != nil {
+				sums += len(s.entities)
+			}
+		}
+	}
+	return sums
 }
 
 // resume lets the clock begin anew after a restart: until a record comes, the time without us is no silence. What was
@@ -134,7 +180,7 @@ func (d *Detector) begin(t int64) {
 // advance closes the windows that event time t, less the allowed lateness, has passed.
 func (d *Detector) advance(t int64) {
 	if d.snapshot != nil {
-		d.snapshot.finish()
+		d.snapshot.finish(d.settings.Pace)
 	}
 	d.closeAt = math.MaxInt64
 	for _, l := range d.lanes {

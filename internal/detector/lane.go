@@ -20,7 +20,8 @@ type lane struct {
 	warmUp   int64
 	location *time.Location
 	spaces   []*space
-	reader   *reader // nil: nobody asks for readings
+	reader   *reader        // nil: nobody asks for readings
+	pace     func(work int) // see Settings.Pace
 
 	bucket  int64  // number of the open window since the epoch
 	ordinal uint32 // how many windows were observed (closed, and not missing) before it
@@ -41,6 +42,7 @@ func newLane(s Settings, span time.Duration, keys *keyer, tallies *tallyPool) *l
 		lateness: int64(s.Lateness),
 		warmUp:   int64(s.WarmUp),
 		location: s.Location,
+		pace:     s.Pace,
 		outage:   outage{span: int64(span)},
 		spaces:   newSpaces(s, span, keys, tallies),
 		first:    math.MinInt64,
@@ -149,6 +151,16 @@ func (l *lane) closeUntil(t int64, found []Finding) []Finding {
 		found = l.open(found)
 	}
 	return found
+}
+
+// pacedSums are the sums that are judged from one call of Settings.Pace to the next: some 0.15 ms.
+const pacedSums = 512
+
+// paceAt is called for each sum, or what takes as long, when a window closes; i counts them.
+func (l *lane) paceAt(i int) {
+	if i%pacedSums == pacedSums-1 {
+		l.pace(pacedSums)
+	}
 }
 
 // close ends the open window: every entity is judged, then learned from.

@@ -102,6 +102,7 @@ func (l *lane) expectMissed() {
 	l.countMissing()
 	for _, s := range l.spaces {
 		for i := range s.missed.sums {
+			l.paceAt(i)
 			s.missed.sums[i].attention = s.predictMissed(l, &s.missed.outlooks[i])
 		}
 	}

@@ -34,6 +34,9 @@ type Settings struct {
 	// Pseudonyms give names that a state has in clear, and that are hashed now, the names that flows bring; nil: none are.
 	Pseudonyms *pseudonym.Pseudonyms
 	Ablation   baseline.Ablation // for measurements only
+	// Pace is called while windows close, each time when so much has been done, in sums that are judged or what takes as long;
+	// nil: it is not. Whoever is called may let others go on, but must not call the detector.
+	Pace func(work int)
 }
 
 // MaxKeyFields bounds the fields of one key.

@@ -32,6 +32,8 @@ const (
 	// Fewer where contributors, which take up to 5 kB a sum, would make it large.
 	sumPage     = 2048
 	tallyBudget = 128 // sums with contributors in a shard
+	// pageWork is what writing a shard takes, in sums that are judged.
+	pageWork = 1024
 )
 
 // stretch is a run of shards: the entities of a space, or, with a window, its sums.
@@ -257,7 +259,7 @@ func (n *Snapshot) write(w *codec.Writer) (name string, unchanged, ok bool) {
 }
 
 // finish writes what is left, so that everything may change.
-func (n *Snapshot) finish() {
+func (n *Snapshot) finish(pace func(work int)) {
 	for {
 		var w codec.Writer
 		name, unchanged, ok := n.write(&w)
@@ -268,6 +270,7 @@ func (n *Snapshot) finish() {
 			n.written = append(n.written, writtenShard{name: name})
 		default:
 			n.written = append(n.written, writtenShard{name, w.Data})
+			pace(pageWork)
 		}
 	}
 }

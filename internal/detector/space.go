@@ -482,6 +482,7 @@ func (s *space) open(l *lane, found []Finding) []Finding {
 	// The decision falls when the window before closes, not with one of the records.
 	at := min(l.start()+l.lateness, l.end()-1)
 	for i := range s.current.sums {
+		l.paceAt(i)
 		u, o := &s.current.sums[i], &s.current.outlooks[i]
 		u.attention = s.predict(l, o)
 		if u.bytes > 0 && s.reaches(o, u.bytes) {
@@ -499,6 +500,7 @@ func (s *space) open(l *lane, found []Finding) []Finding {
 // close judges every sum of the open window, then learns from it, then lets the window go.
 func (s *space) close(l *lane, endsDay bool, found []Finding) []Finding {
 	for i := range s.current.sums {
+		l.paceAt(i)
 		u, o := &s.current.sums[i], &s.current.outlooks[i]
 		s.touch(o.entity)
 		e, w := &s.entities[o.entity], &s.owners[o.owner]
@@ -528,6 +530,7 @@ func (s *space) close(l *lane, endsDay bool, found []Finding) []Finding {
 		}
 	}
 	for t, at := range s.rhythmic {
+		l.paceAt(t)
 		if at != noEntity {
 			s.touch(at)
 			s.tables[t].Pass(l.slot, s.entities[at].Next > l.ordinal)

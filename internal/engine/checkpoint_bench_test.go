@@ -314,33 +314,6 @@ func BenchmarkHold(b *testing.B) {
 	}
 }
 
-// BenchmarkCloseWhileSaving is how long the record that closes a window waits, all entities having been active in it, and
-// how long where a checkpoint has just begun, which is written first: the shortest of several times, see BenchmarkHold.
-func BenchmarkCloseWhileSaving(b *testing.B) {
-	m := learned(b, false)
-	o := m.instance.engine.observer
-	for _, saving := range []bool{false, true} {
-		b.Run(fmt.Sprintf("saving=%t", saving), func(b *testing.B) {
-			var shortest least
-			for b.Loop() {
-				m.meetAll()
-				release := func() {}
-				if saving {
-					snapshot := o.Snapshot()
-					release = func() { snapshot.Release(false) }
-				}
-				began := time.Now()
-				m.closeWindow()
-				shortest.note("", began)
-				release()
-			}
-			b.ReportMetric(float64(shortest[""].Milliseconds()), "ms")
-			b.ReportMetric(0, "ns/op")
-		})
-	}
-	m.end()
-}
-
 // least is the shortest time that each thing took, of several times.
 type least map[string]time.Duration
 

@@ -65,6 +65,7 @@ func newEngine(set Settings, cfg *config.Config, c Clock) (*engine, error) {
 		Logger:       set.Logger,
 		Now:          c.Now,
 		BuildVersion: set.Version,
+		Background:   true,
 	})
 	if err != nil {
 		return nil, err
@@ -179,7 +180,7 @@ func (e *engine) leave(ctx context.Context, i *Instance, last bool) error {
 	gaugesOpen, lastGauges := e.gauges.remove(i.gauges)
 	if !last {
 		if lastAlerts || lastGauges {
-			e.observer.Tick()
+			e.decideAll()
 		}
 		e.alerts.leave(ctx, i.alerts, alertsOpen, lastAlerts)
 		e.gauges.leave(ctx, i.gauges, gaugesOpen, lastGauges)
@@ -192,7 +193,7 @@ func (e *engine) leave(ctx context.Context, i *Instance, last bool) error {
 	if e.reloader != nil {
 		e.reloader.end(ctx)
 	}
-	e.observer.Tick()
+	e.decideAll()
 	kept := e.keeper != nil && e.keeper.loaded.Load()
 	e.alerts.end(ctx, i.alerts, alertsOpen, kept)
 	e.gauges.end(ctx, i.gauges, gaugesOpen, false)
@@ -200,6 +201,13 @@ func (e *engine) leave(ctx context.Context, i *Instance, last bool) error {
 		return e.observer.Close()
 	}
 	return errors.Join(e.keeper.end(ctx), e.observer.Close())
+}
+
+// decideAll lets the observer decide all that can be decided now.
+func (e *engine) decideAll() {
+	e.observer.Settle() // where something is queued, a tick does nothing
+	e.observer.Tick()
+	e.observer.Settle()
 }
 
 // stopTicker ends the ticker and waits for it. It reports whether there was one.

@@ -227,6 +227,34 @@ func TestTheTickerClosesWindowsAndDelivers(t *testing.T) {
 }
 
 // A consumer that hangs in the ticker's delivery is told to end, and what it did not take is delivered.
+// Given an organisation so large that its windows close in the background, when the shutdown comes while one does, then what is found
+// as the next one opens, and what is queued behind that, still leaves.
+func TestAShutdownWaitsForWindowsThatClose(t *testing.T) {
+	w := newWorld(t, enginetest.Quick())
+	hour := func(n int) (all []enginetest.Sent) {
+		for host := range 600 {
+			all = append(all, enginetest.Sent{
+				At: enginetest.Monday.Add(time.Duration(n)*time.Hour + 10*time.Minute), Host: "ws-" + strconv.Itoa(host), Port: int64(1000 + host%20), Bytes: 200_000,
+			})
+		}
+		return all
+	}
+	const learned = 72
+	for n := range learned {
+		w.consume(enginetest.ECS(hour(n)...))
+	}
+	early, late := hour(learned)[0], hour(learned)[1]
+	early.At, early.Port, early.Bytes = early.At.Add(-8*time.Minute), 4444, 800_000_000 // the window before may still get more
+	late.Port, late.Bytes = 5555, 800_000_000
+	w.consume(enginetest.ECS(early))
+	require.Empty(t, w.next.Anomalies())
+	w.consume(enginetest.ECS(late))
+	w.shutdown()
+	assert.Contains(t, w.next.Anomalies(), "4444")
+	assert.Contains(t, w.next.Anomalies(), "5555")
+	assert.Zero(t, w.lost())
+}
+
 func TestAShutdownEndsTheTickersDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := emptyWorld(t, enginetest.Quick())

@@ -74,30 +74,57 @@ func (m *million) whileSaving(batches []plog.Logs, took *latencies) {
 
 // undisturbed commits so many batches.
 func (m *million) undisturbed(batches []plog.Logs, n int, took *latencies) {
-	for i := range n {
-		took.time(func() { m.commit(batches[i%len(batches)]) })
-	}
+	m.paced(batches, n, 0, took)
 }
 
 // BenchmarkStallOfWindows is how long a batch's way through the engine takes where a window has just closed in which a million entities
-// were active, measured as BenchmarkStall does: the first batch waits until each has been judged and learned from. The rest are those of
-// the minute that follows. Quiet is the minute after that.
+// were active, measured as BenchmarkStall does: in the minutes that follow the close, which begin while it is under way and bring most
+// entities for the first time, and, quiet, in one after that. Batches come one after the other without a pause, or 50,000 records a second;
+// where a save has just begun it is written before the window closes.
 func BenchmarkStallOfWindows(b *testing.B) {
 	const size = 1000
-	m := learned(b, true)
-	var quiet, closing latencies
-	for b.Loop() {
-		m.meetAll()
-		m.window++
-		batches := m.someTraffic(minute, size)
-		runtime.GC()
-		m.undisturbed(batches, len(batches), &closing)
-		m.undisturbed(batches, len(batches), &quiet)
+	for _, c := range []struct {
+		name   string
+		pause  time.Duration // after each batch
+		saving bool
+	}{
+		{"without a pause", 0, false}, {"without a pause, saving", 0, true},
+		{"50,000 a second", 20 * time.Millisecond, false}, {"50,000 a second, saving", 20 * time.Millisecond, true},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			m := learned(b, true)
+			o := m.instance.engine.observer
+			var quiet, closing latencies
+			for b.Loop() {
+				m.meetAll()
+				o.Settle()
+				m.window++
+				batches := m.someTraffic(minute, size)
+				runtime.GC()
+				release := func() {}
+				if c.saving {
+					snapshot := o.Snapshot()
+					release = func() { snapshot.Release(false) }
+				}
+				m.paced(batches, 3*len(batches), c.pause, &closing)
+				o.Settle()
+				release()
+				m.undisturbed(batches, len(batches), &quiet)
+			}
+			quiet.report(b, "quiet")
+			closing.report(b, "closing")
+			b.ReportMetric(0, "ns/op")
+			m.end()
+		})
 	}
-	quiet.report(b, "quiet")
-	closing.report(b, "closing")
-	b.ReportMetric(0, "ns/op")
-	m.end()
+}
+
+// paced commits so many batches, with a pause after each.
+func (m *million) paced(batches []plog.Logs, n int, pause time.Duration, took *latencies) {
+	for i := range n {
+		took.time(func() { m.commit(batches[i%len(batches)]) })
+		time.Sleep(pause)
+	}
 }
 
 // BenchmarkStallOfReload is how long a batch's way through the engine takes while a geo database of 131,072 networks is read

@@ -78,7 +78,7 @@ func TestTheFootprintIsWhatIsTaken(t *testing.T) {
 			return taken(func() any {
 				o, err := New(cfg, Settings{})
 				require.NoError(t, err)
-				fillWindows(o.tenants.rest.detector, n, windows)
+				fillWindows(o.tenants.rest.detector.Detector, n, windows)
 				require.InEpsilon(t, 5*n, o.tenants.rest.detector.Stats().Keys, 0.01, "all keys are full")
 				return o
 			})
@@ -100,7 +100,7 @@ func TestTheFootprintOfContributors(t *testing.T) {
 	measured := taken(func() any {
 		o, err := New(cfg, Settings{})
 		require.NoError(t, err)
-		fillWindows(o.tenants.rest.detector, n, 30)
+		fillWindows(o.tenants.rest.detector.Detector, n, 30)
 		at := monday.Add(30*time.Hour + 10*time.Minute)
 		for kind := range 40 {
 			flows := make([]flow.Flow, n)

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/otel-exfil/exfil/internal/backlog"
 	"github.com/otel-exfil/exfil/internal/config"
 )
 
@@ -19,6 +20,9 @@ type Settings struct {
 	Logger       *zap.Logger
 	Now          func() time.Time // the clock; nil: time.Now
 	BuildVersion string           // version of the collector or component, named in alerts
+	// Background says that windows that take long to close are closed while batches go on. What they bring comes with a later batch
+	// or tick, see Settle.
+	Background bool
 }
 
 // Observer turns delivered logs into alerts. Its methods are safe for concurrent use once Start
@@ -138,6 +142,68 @@ func (o *Observer) Tick() {
 	for _, t := range o.tenants.list() {
 		t.tick(now)
 	}
+}
+
+// Settle waits until all that was committed has been observed, and queues the alerts that it brings. Where nothing is done
+// in the background there is nothing to wait for.
+func (o *Observer) Settle() {
+	for _, d := range o.detectors() {
+		d.Settle()
+	}
+	o.cut.RLock()
+	defer o.cut.RUnlock()
+	o.collect()
+}
+
+func (o *Observer) detectors() []*backlog.Detector {
+	o.cut.RLock()
+	defer o.cut.RUnlock()
+	var all []*backlog.Detector
+	for _, t := range o.tenants.list() {
+		all = append(all, t.detector)
+	}
+	return all
+}
+
+// collect queues the alerts that were found in the background; o.cut is held.
+func (o *Observer) collect() {
+	now := o.now()
+	for _, t := range o.tenants.list() {
+		t.collect(now)
+	}
+}
+
+// hold makes everything stand still once all that was committed has been observed, until o.cut is unlocked. It waits for that before
+// it holds the path up, unless windows keep closing meanwhile.
+func (o *Observer) hold() {
+	const tries = 8
+	for range tries {
+		o.Settle()
+		o.cut.Lock()
+		if o.settled() {
+			return
+		}
+		o.cut.Unlock()
+	}
+	o.cut.Lock()
+	o.settle()
+}
+
+func (o *Observer) settled() bool {
+	for _, t := range o.tenants.list() {
+		if !t.detector.Settled() {
+			return false
+		}
+	}
+	return true
+}
+
+// settle does as Settle; o.cut is held for writing.
+func (o *Observer) settle() {
+	for _, t := range o.tenants.list() {
+		t.detector.Settle()
+	}
+	o.collect()
 }
 
 // Stats reports counts so far, of all tenants together.

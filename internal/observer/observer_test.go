@@ -47,12 +47,20 @@ func quick(change func(cfg *config.Config)) *config.Config {
 
 func newBench(t *testing.T, change func(cfg *config.Config)) *bench {
 	t.Helper()
+	return newBenchOf(t, change, false)
+}
+
+// newBenchOf says whether windows close in the background.
+func newBenchOf(t *testing.T, change func(cfg *config.Config), background bool) *bench {
+	t.Helper()
 	b := &bench{t: t, now: monday}
 	core, log := observer.New(zap.InfoLevel)
 	b.log = log
 	cfg := quick(change)
 	require.NoError(t, cfg.Validate())
-	o, err := New(cfg, Settings{Logger: zap.New(core), Now: func() time.Time { return b.now }, BuildVersion: "1.2.3"})
+	o, err := New(cfg, Settings{
+		Logger: zap.New(core), Now: func() time.Time { return b.now }, BuildVersion: "1.2.3", Background: background,
+	})
 	require.NoError(t, err)
 	require.NoError(t, o.Start(t.Context()))
 	t.Cleanup(func() { require.NoError(t, o.Close()) })

@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otel-exfil/exfil/internal/alert"
+	"github.com/otel-exfil/exfil/internal/backlog"
 	"github.com/otel-exfil/exfil/internal/detector"
 )
 
@@ -29,7 +30,7 @@ type readings struct {
 
 // take queues the windows that a detector has closed. When the queue is full the oldest is lost: a dashboard
 // is looked at for how things are.
-func (r *readings) take(from *detector.Detector) {
+func (r *readings) take(from *backlog.Detector) {
 	closed, lost := from.ClosedWindows()
 	if len(closed) == 0 {
 		return

@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/otel-exfil/exfil/internal/backlog"
 	"github.com/otel-exfil/exfil/internal/bytesize"
 	"github.com/otel-exfil/exfil/internal/detector"
 	"github.com/otel-exfil/exfil/internal/rule"
@@ -29,7 +30,7 @@ func (o *Observer) FollowRules(all []rule.Rule) error {
 	if err != nil {
 		return err
 	}
-	o.cut.Lock()
+	o.hold()
 	defer o.cut.Unlock()
 	tenants := o.tenants.list()
 	heirs, restored, err := o.heirsOf(tenants, next.rules)
@@ -50,8 +51,8 @@ func (o *Observer) FollowRules(all []rule.Rule) error {
 }
 
 // heirsOf returns for each tenant a detector for other rules that knows what the tenant's does; nil: its own serves them, too.
-func (s *shared) heirsOf(tenants []*tenant, rules []rule.Rule) (heirs []*detector.Detector, restored detector.Restored, err error) {
-	heirs = make([]*detector.Detector, len(tenants))
+func (s *shared) heirsOf(tenants []*tenant, rules []rule.Rule) (heirs []*backlog.Detector, restored detector.Restored, err error) {
+	heirs = make([]*backlog.Detector, len(tenants))
 	settings := s.detection(rules)
 	if reflect.DeepEqual(settings, s.detection(s.rules)) {
 		return heirs, restored, nil
@@ -67,7 +68,7 @@ func (s *shared) heirsOf(tenants []*tenant, rules []rule.Rule) (heirs []*detecto
 }
 
 // follow makes the tenant go by the rules in force. Heir is the detector for them; nil: they are the same to it.
-func (t *tenant) follow(heir *detector.Detector) {
+func (t *tenant) follow(heir *backlog.Detector) {
 	if heir != nil {
 		t.detector = heir
 		if t.top > 0 {

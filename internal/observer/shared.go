@@ -1,6 +1,7 @@
 package observer
 
 import (
+	"math"
 	"net/netip"
 	"sync"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/otel-exfil/exfil/internal/alert"
+	"github.com/otel-exfil/exfil/internal/backlog"
 	"github.com/otel-exfil/exfil/internal/config"
 	"github.com/otel-exfil/exfil/internal/decode"
 	"github.com/otel-exfil/exfil/internal/detector"
@@ -41,6 +43,7 @@ type shared struct {
 	// warned has, where tenants are told apart, of which exceptions and calendars that end somebody was warned.
 	warned sync.Map
 
+	brief    int  // work of closing windows that is done at once, see backlog.New
 	top      int  // entities of a rule and window whose gauges are wanted; 0: none
 	discards bool // alerts are not queued: there is nowhere to deliver them to
 }
@@ -79,6 +82,7 @@ func newShared(cfg *config.Config, s Settings) (*shared, error) {
 		now:       s.Now,
 		config:    cfg,
 		version:   s.BuildVersion,
+		brief:     math.MaxInt,
 		partition: partitionOf(cfg),
 		decoder:   decoder,
 		scope:     flow.NewScope(cfg.Networks.Prefixes()),
@@ -89,6 +93,9 @@ func newShared(cfg *config.Config, s Settings) (*shared, error) {
 			Logger:         s.Logger,
 		},
 		pseudonyms: cfg.Contributors.Pseudonyms(),
+	}
+	if s.Background {
+		sh.brief = backlog.Brief
 	}
 	if err := sh.equipExceptions(all); err != nil {
 		return nil, err

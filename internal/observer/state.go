@@ -38,9 +38,10 @@ type paper struct {
 	save func(w *codec.Writer)
 }
 
-// Snapshot takes a snapshot. It holds the path for a moment only. The one before must have been released.
+// Snapshot takes a snapshot, once windows that are closing have closed. It holds the path for a moment only. The one before must have
+// been released.
 func (o *Observer) Snapshot() *Snapshot {
-	o.cut.Lock()
+	o.hold()
 	defer o.cut.Unlock()
 	n := &Snapshot{papers: []paper{{identityShard, o.saveIdentity}}}
 	for i, t := range o.tenants.list() {
@@ -150,7 +151,7 @@ func (l *Loader) Finish(beforeWork bool) detector.Restored {
 		found[i] = of.detector.Finish()
 	}
 	o := l.observer
-	o.cut.Lock()
+	o.hold()
 	defer o.cut.Unlock()
 	identified := beforeWork && l.key != nil
 	if identified {

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/otel-exfil/exfil/internal/alert"
+	"github.com/otel-exfil/exfil/internal/backlog"
 	"github.com/otel-exfil/exfil/internal/detector"
 	"github.com/otel-exfil/exfil/internal/rule"
 	"github.com/otel-exfil/exfil/internal/stream"
@@ -19,7 +20,7 @@ type tenant struct {
 	*shared
 	identity *alert.Tenant // nil: tenants are not told apart
 
-	detector *detector.Detector
+	detector *backlog.Detector
 	judge    *judge
 	pending  pending
 	readings readings
@@ -39,7 +40,7 @@ type tenant struct {
 func newTenant(s *shared, name string) (*tenant, error) {
 	t := &tenant{shared: s, identity: s.partition.identity(name)}
 	var err error
-	if t.detector, err = detector.New(s.detection(s.rules)); err != nil {
+	if t.detector, err = backlog.New(s.detection(s.rules), s.brief); err != nil {
 		return nil, fmt.Errorf("detector: %w", err)
 	}
 	t.exceptions, t.calendars = s.matcher.Fork(s.now()), s.calendar.Fork(s.now())
@@ -127,6 +128,12 @@ func (t *tenant) decide(findings []detector.Finding, now time.Time) {
 	}
 	t.checkHealth(now)
 	t.judge.findings(findings, now)
+}
+
+// collect queues the alerts that were found in the background.
+func (t *tenant) collect(now time.Time) {
+	t.decide(t.detector.Collect(nil), now)
+	t.readings.take(t.detector)
 }
 
 // tick lets time pass.
