@@ -10,6 +10,7 @@ import (
 
 	"github.com/otel-exfil/exfil/internal/flow"
 	"github.com/otel-exfil/exfil/internal/pseudonym"
+	"github.com/otel-exfil/exfil/internal/word"
 )
 
 // An entity is found by a 64-bit hash of its key. The seeds are drawn when the detector is made,
@@ -89,7 +90,8 @@ func (sc *scratch) sender(s *space, i int) uint64 {
 // tuple is the hash of all that contributors are told apart by.
 func (sc *scratch) tuple(i int, f *flow.Flow) uint64 {
 	if sc.tuples[i] == 0 {
-		of := sc.keyer.kindOf(f)
+		var of kind
+		sc.keyer.describe(&of, f)
 		sc.tuples[i] = sc.keyer.tuple(&of)
 	}
 	return sc.tuples[i]
@@ -197,6 +199,9 @@ func (k *keyer) text(s string) uint64 {
 	if 8 <= n && n <= 16 { // two words, which may overlap, hold all of it
 		b := []byte(s)
 		return k.mix(k.mix(binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[n-8:])), uint64(n))
+	}
+	if 4 <= n && n < 8 { // so do two halves
+		return k.mix(word.Load32(s)<<32|word.Load32(s[n-4:]), uint64(n))
 	}
 	if n == 0 {
 		return 0

@@ -56,7 +56,7 @@ func (t *tally) add(key uint64, f *flow.Flow, at int64, by *naming) {
 	t.key[i] = key
 	t.bytes[i] = flow.AddBytes(t.bytes[i], f.Bytes)
 	t.first[i] = hour
-	t.kind[i] = by.kindOf(f)
+	by.describe(&t.kind[i], f)
 }
 
 // addID keeps the ids of the flows with the largest records: a larger one takes the place of the smallest.
