@@ -126,6 +126,7 @@ type kind struct {
 	host, user, process string
 	region, country     string
 	port                uint16
+	hash                uint64 // of all else, see keyer.tuple; 0: not computed
 }
 
 // hide gives a kind whose values were kept in clear the names that flows bring.

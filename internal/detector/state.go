@@ -251,9 +251,10 @@ func (t *tally) load(r *codec.Reader, by *keyer, hour int32) {
 		}
 		by.mask(&t.kind[i])
 		by.hide(&t.kind[i])
-		t.key[i] = by.tuple(&t.kind[i])
+		t.mark(i, by.tuple(&t.kind[i]))
 	}
 	t.n = n
+	t.weighAll()
 	if version == tallyVersion {
 		t.loadIDs(r, &by.naming)
 	}

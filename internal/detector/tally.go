@@ -2,6 +2,8 @@ package detector
 
 import (
 	"cmp"
+	"math"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -10,15 +12,20 @@ import (
 
 const (
 	tallySlots = 32   // kinds of flow that one window of one entity is told apart by
+	tallyRow   = 8    // of them in a row: as many counts as fill a cache line
 	maxTallies = 4096 // tallies at once, about 6 kB each
 )
 
 // tally counts whose bytes an entity's window holds: bytes by kind of flow. The heaviest kinds are kept by
 // Space-Saving (Metwally, Agrawal and El Abbadi 2005): a new kind takes the place and the count of the lightest, so that
 // sums stay whole and a count is too high by no more than a 32nd of the total. Up to 32 kinds are exact.
+//
+// Thousands of tallies fit into no cache, and where kinds are many, most records bring a new one. So it stands together at the
+// beginning what tells whether a kind is there, and which is the lightest: of all counts, only a row is touched.
 type tally struct {
 	n     int
-	key   [tallySlots]uint64
+	tags  [tallyRow]uint64             // of the kinds' hashes 16 bits: of slot i in word i%tallyRow, from bit 16*(i/tallyRow) on
+	least [tallySlots / tallyRow]int64 // fewest bytes of each row of slots; kept only while all slots are taken
 	bytes [tallySlots]int64
 	first [tallySlots]int32 // hour since the epoch at which the kind came first
 	kind  [tallySlots]kind
@@ -34,29 +41,93 @@ func (t *tally) add(key uint64, f *flow.Flow, at int64, by *naming) {
 		t.addID(f, by.ids)
 	}
 	hour := hourOf(at)
-	for i := range t.n {
-		if t.key[i] == key {
-			t.bytes[i] = flow.AddBytes(t.bytes[i], f.Bytes)
-			t.first[i] = min(t.first[i], hour)
-			return
+	i := t.find(key)
+	if i < tallySlots {
+		t.first[i] = min(t.first[i], hour)
+	} else {
+		i = t.slot()
+		t.mark(i, key)
+		t.first[i] = hour
+		by.describe(&t.kind[i], f)
+	}
+	t.bytes[i] = flow.AddBytes(t.bytes[i], f.Bytes)
+	if t.n == tallySlots {
+		t.weigh(i / tallyRow)
+	}
+}
+
+// eachTag multiplies a tag into all four of a word.
+const eachTag = 1<<48 | 1<<32 | 1<<16 | 1
+
+// tagOf is the part of a hash by which a kind is looked for.
+func tagOf(key uint64) uint64 { return uint64(uint16(key >> 32)) }
+
+// find is the first slot of a kind; tallySlots if it has none. All tags are compared before any branch: subtracting one
+// borrows from a tag's highest bit where it is zero, that is, the one that is wanted, and seldom elsewhere.
+func (t *tally) find(key uint64) int {
+	wanted := tagOf(key) * eachTag
+	var same uint64 // of each 16 bits, bit 8+i is set where the tag there in word i may be the one
+	for i := range t.tags {
+		differ := t.tags[i] ^ wanted
+		same = same>>1 | (differ-eachTag)&^differ&(eachTag<<15)
+	}
+	for ; same != 0; same &= same - 1 {
+		bit := bits.TrailingZeros64(same)
+		if i := bit/16*tallyRow + bit%tallyRow; i < t.n && t.kind[i].hash == key {
+			return i
 		}
+	}
+	return tallySlots
+}
+
+// slot is one for another kind: a free one, or else the lightest.
+func (t *tally) slot() int {
+	if t.n == tallySlots {
+		return t.lightest()
 	}
 	i := t.n
-	if i < tallySlots {
-		t.n++
-		t.bytes[i] = 0
-	} else {
-		i = 0
-		for j := 1; j < tallySlots; j++ {
-			if t.bytes[j] < t.bytes[i] {
-				i = j
-			}
+	t.n++
+	t.bytes[i] = 0
+	if t.n == tallySlots {
+		t.weighAll()
+	}
+	return i
+}
+
+// mark notes that a slot is that of a kind with the key.
+func (t *tally) mark(i int, key uint64) {
+	tags, shift := &t.tags[i%tallyRow], 16*(i/tallyRow)
+	*tags = *tags&^(math.MaxUint16<<shift) | tagOf(key)<<shift
+	t.kind[i].hash = key
+}
+
+// lightest is the slot with the fewest bytes, the first of such.
+func (t *tally) lightest() int {
+	row, least := 0, t.least[0]
+	for i, bytes := range &t.least {
+		if bytes < least {
+			row, least = i, bytes
 		}
 	}
-	t.key[i] = key
-	t.bytes[i] = flow.AddBytes(t.bytes[i], f.Bytes)
-	t.first[i] = hour
-	by.describe(&t.kind[i], f)
+	var same uint64 // to find the slot by a branch would wait for its bytes, which are seldom in the cache
+	for i, bytes := range t.row(row) {
+		same |= (uint64(bytes^least) - 1) >> 63 << i
+	}
+	return row*tallyRow + bits.TrailingZeros64(same)
+}
+
+func (t *tally) row(i int) *[tallyRow]int64 { return (*[tallyRow]int64)(t.bytes[i*tallyRow:]) }
+
+// weigh finds the fewest bytes of a row.
+func (t *tally) weigh(row int) {
+	b := t.row(row)
+	t.least[row] = min(min(min(b[0], b[1]), min(b[2], b[3])), min(min(b[4], b[5]), min(b[6], b[7])))
+}
+
+func (t *tally) weighAll() {
+	for row := range t.least {
+		t.weigh(row)
+	}
 }
 
 // addID keeps the ids of the flows with the largest records: a larger one takes the place of the smallest.
