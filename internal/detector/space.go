@@ -192,9 +192,12 @@ func (s *space) addOne(l *lane, w *window, came arrival, f *flow.Flow, sc *scrat
 		return
 	}
 	key := sc.keys[s.key][i]
-	at, ok := w.index.get(key) // a flow before it may have brought it
-	if !ok {
-		at = s.enter(l, w, key, f, sc, i)
+	at := sc.places[i]
+	if uint64(at) >= uint64(len(w.sums)) { // a flow before it may have brought it
+		var ok bool
+		if at, ok = w.index.get(key); !ok {
+			at = s.enter(l, w, key, f, sc, i)
+		}
 	}
 	w.keep(at)
 	u := &w.sums[at]
