@@ -251,10 +251,29 @@ func (k *kind) shares(other *kind, field flow.Field) bool {
 
 // tuple is the hash of a kind. The place follows from the destination, where that is kept.
 func (k *keyer) tuple(of *kind) uint64 {
-	h := k.mix(k.mix(k.address(of.source), k.address(of.destination)), uint64(of.port))
-	h = k.mix(h, k.mix(k.text(of.host), k.mix(k.text(of.user), k.text(of.process))))
+	h := k.mix(k.ends(of.source, of.destination, of.port), k.names(of.host, of.user, of.process))
 	if !of.destination.IsValid() {
-		h = k.mix(h, k.mix(k.text(of.region), k.text(of.country)))
+		h = k.mix(h, k.names(of.region, of.country, ""))
 	}
 	return h
 }
+
+// tupleOf is the hash of the kind of a flow. Where the usual is kept, it is read out of the flow, and no kind is made.
+func (k *keyer) tupleOf(f *flow.Flow) uint64 {
+	if k.masks || k.keeps[flow.DestinationCountry] {
+		var of kind
+		k.describe(&of, f)
+		return k.tuple(&of)
+	}
+	h := k.mix(k.ends(f.Source, f.Destination, f.Port), k.names(f.Host, f.User, f.Process))
+	if !f.Destination.IsValid() {
+		h = k.mix(h, k.names(f.Place.Region, "", ""))
+	}
+	return h
+}
+
+func (k *keyer) ends(source, destination netip.Addr, port uint16) uint64 {
+	return k.mix(k.mix(k.address(source), k.address(destination)), uint64(port))
+}
+
+func (k *keyer) names(a, b, c string) uint64 { return k.mix(k.text(a), k.mix(k.text(b), k.text(c))) }

@@ -284,6 +284,53 @@ func TestKindsShareWhatIsTheSame(t *testing.T) {
 	}
 }
 
+// Given whatever is kept, then a flow's hash is that of its kind, and tells it from any that differs in what is kept.
+func TestAFlowIsHashedAsItsKind(t *testing.T) {
+	all := flow.Flow{
+		Source: netip.MustParseAddr("10.0.0.1"), Destination: netip.MustParseAddr("198.51.100.7"), Port: 443,
+		Host: "ws-a", User: "al", Process: "firefox", Place: flow.Place{Region: "North Rhine-Westphalia", Country: "DE"},
+	}
+	flows := []flow.Flow{{}, all}
+	for i := range flow.FieldCount {
+		less := all
+		switch flow.Field(i) {
+		case flow.SourceAddress:
+			less.Source = netip.Addr{}
+		case flow.DestinationAddress:
+			less.Destination = netip.Addr{}
+		case flow.DestinationPort:
+			less.Port = 0
+		case flow.Host:
+			less.Host = ""
+		case flow.User:
+			less.User = ""
+		case flow.Process:
+			less.Process = ""
+		case flow.DestinationRegion:
+			less.Destination, less.Place.Region = netip.Addr{}, ""
+		case flow.DestinationCountry:
+			less.Destination, less.Place.Country = netip.Addr{}, ""
+		}
+		flows = append(flows, less)
+	}
+	for _, fields := range [][]flow.Field{nil, {flow.Host}, {flow.User, flow.Process}, append(ContributorFields(), flow.DestinationCountry)} {
+		s := twoRules()
+		s.Contributors.Fields = fields
+		k := newKeyer(s)
+		seen := map[uint64]kind{}
+		for i := range flows {
+			var of kind
+			k.describe(&of, &flows[i])
+			hash := k.tupleOf(&flows[i])
+			assert.Equal(t, k.tuple(&of), hash)
+			if other, known := seen[hash]; known {
+				assert.Equal(t, other, of)
+			}
+			seen[hash] = of
+		}
+	}
+}
+
 func TestNoAllocationsWhileContributorsAreCounted(t *testing.T) {
 	if raceDetector {
 		t.Skip("with the race detector pools forget at random")

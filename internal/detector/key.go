@@ -90,9 +90,7 @@ func (sc *scratch) sender(s *space, i int) uint64 {
 // tuple is the hash of all that contributors are told apart by.
 func (sc *scratch) tuple(i int, f *flow.Flow) uint64 {
 	if sc.tuples[i] == 0 {
-		var of kind
-		sc.keyer.describe(&of, f)
-		sc.tuples[i] = sc.keyer.tuple(&of)
+		sc.tuples[i] = sc.keyer.tupleOf(f)
 	}
 	return sc.tuples[i]
 }
