@@ -1,6 +1,7 @@
 package detector
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -272,8 +273,12 @@ func (k *keyer) tupleOf(f *flow.Flow) uint64 {
 	return h
 }
 
+// ends is the hash of two addresses and a port. None is hashed as ::, which is no end of a flow.
 func (k *keyer) ends(source, destination netip.Addr, port uint16) uint64 {
-	return k.mix(k.mix(k.address(source), k.address(destination)), uint64(port))
+	s, d := source.As16(), destination.As16()
+	prefixes := k.mix(binary.LittleEndian.Uint64(s[:8]), binary.LittleEndian.Uint64(d[:8]))
+	hosts := k.mix(binary.LittleEndian.Uint64(s[8:]), binary.LittleEndian.Uint64(d[8:]))
+	return k.mix(k.mix(prefixes, hosts), uint64(port))
 }
 
 func (k *keyer) names(a, b, c string) uint64 { return k.mix(k.text(a), k.mix(k.text(b), k.text(c))) }
