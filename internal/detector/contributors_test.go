@@ -284,6 +284,29 @@ func TestKindsShareWhatIsTheSame(t *testing.T) {
 	}
 }
 
+// Given more names than are remembered, and another salt, then the hash of each is that by which a finding asks since when it is known.
+func TestRememberedHashesAreThoseOfTheSalt(t *testing.T) {
+	k := newKeyer(twoRules())
+	for range 2 {
+		for i := range 2 * knownHashes {
+			of := kind{
+				host: fmt.Sprint("ws-", i%700), user: fmt.Sprint("ws-", i%700), port: uint16(i),
+				destination: netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}),
+			}
+			for _, field := range ContributorFields() {
+				want := uint64(0)
+				if v := of.value(field); v != "" {
+					want = k.contributorHash(field, v)
+				}
+				if got := k.kindHash(&of, field); got != want {
+					t.Fatalf("%s of %v: %x, not %x", field, of, got, want)
+				}
+			}
+		}
+		k.lasting = newLastingSalt()
+	}
+}
+
 // Given whatever is kept, then a flow's hash is that of its kind, and tells it from any that differs in what is kept.
 func TestAFlowIsHashedAsItsKind(t *testing.T) {
 	all := flow.Flow{

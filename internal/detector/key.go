@@ -27,7 +27,9 @@ type keyer struct {
 	lasting [16]byte
 	keys    [][]flow.Field // each once
 	needs   [flow.FieldCount]bool
-	salted  []byte // scratch of contributorHash, which is called under the detector's lock
+	// Of contributorHash and kindHash, which are called under the detector's lock.
+	salted []byte // scratch
+	known  []knownHash
 }
 
 func newKeyer(s Settings) *keyer {
