@@ -272,27 +272,29 @@ func BenchmarkConfigured(b *testing.B) {
 			}
 		}
 	}
+	asTheyAre := func(batches []plog.Logs) []plog.Logs { return batches }
+	ofDatabase := func(batches []plog.Logs) []plog.Logs { return withPlacesOf(b, batches) }
 	for _, c := range []struct {
 		with      string
 		addresses load.Addressing
-		placed    bool // by the event
+		places    func([]plog.Logs) []plog.Logs
 		change    func(*exfilprocessor.Config)
 	}{
-		{"nothing", load.Zipf, true, func(*exfilprocessor.Config) {}},
-		{"country_table_zipf", load.Zipf, false, func(*exfilprocessor.Config) {}},
-		{"country_table_uniform", load.Uniform, false, func(*exfilprocessor.Config) {}},
-		{"city_database_zipf", load.Zipf, false, func(cfg *exfilprocessor.Config) { cfg.Geo.Database = database }},
-		{"city_database_uniform", load.Uniform, false, func(cfg *exfilprocessor.Config) { cfg.Geo.Database = database }},
-		{"third_rule", load.Zipf, true, enable("unusual_country")},
-		{"third_and_fourth_rule", load.Zipf, true, enable("unusual_country", "unusual_destination_ip")},
-		{"1000_exceptions_by_port", load.Zipf, true, thousandExceptions},
+		{"nothing", load.Zipf, asTheyAre, func(*exfilprocessor.Config) {}},
+		{"country_table_zipf", load.Zipf, withoutPlaces, func(*exfilprocessor.Config) {}},
+		{"country_table_uniform", load.Uniform, withoutPlaces, func(*exfilprocessor.Config) {}},
+		{"city_of_event_zipf", load.Zipf, ofDatabase, func(*exfilprocessor.Config) {}},
+		{"city_database_zipf", load.Zipf, withoutPlaces, func(cfg *exfilprocessor.Config) { cfg.Geo.Database = database }},
+		{"city_of_event_uniform", load.Uniform, ofDatabase, func(*exfilprocessor.Config) {}},
+		{"city_database_uniform", load.Uniform, withoutPlaces, func(cfg *exfilprocessor.Config) { cfg.Geo.Database = database }},
+		{"third_rule", load.Zipf, asTheyAre, enable("unusual_country")},
+		{"third_and_fourth_rule", load.Zipf, asTheyAre, enable("unusual_country", "unusual_destination_ip")},
+		{"1000_exceptions_by_port", load.Zipf, asTheyAre, thousandExceptions},
 	} {
 		b.Run("with="+c.with, func(b *testing.B) {
 			t := load.New(usualEntities, c.addresses)
 			s := exfil(b, t, load.ECS, c.change)
-			if !c.placed {
-				s.batches = withoutPlaces(s.batches)
-			}
+			s.batches = c.places(s.batches)
 			s.measure(b, 1)
 		})
 	}
@@ -307,6 +309,11 @@ func thousandExceptions(cfg *exfilprocessor.Config) {
 	}
 }
 
+const cityRegions = 300
+
+// cityRegion is the region of network i of cityDatabase.
+func cityRegion(i int) string { return fmt.Sprintf("Region %d", i%cityRegions) }
+
 // cityDatabase places 198.0.0.0/8, network by network.
 func cityDatabase(b *testing.B) string {
 	b.Helper()
@@ -314,7 +321,7 @@ func cityDatabase(b *testing.B) string {
 	for i := range 1 << 14 {
 		entries = append(entries, geotest.Entry{
 			Network: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, byte(i >> 6), byte(i << 2)}), 22).String(),
-			Country: "US", CountryName: "United States", Region: fmt.Sprintf("Region %d", i%300), RegionISO: fmt.Sprint(i % 300),
+			Country: "US", CountryName: "United States", Region: cityRegion(i), RegionISO: fmt.Sprint(i % cityRegions),
 			City: fmt.Sprintf("City %d", i%5000),
 		})
 	}

@@ -42,8 +42,10 @@ func layout() []table {
 		compared("Entities", "ECS records of as many pairs as make so many entities.", "entities", "entities=1000",
 			"entities=10", "entities=1000", "entities=100000", "entities=1000000"),
 		compared("Configured with more", "Places are looked up where the event brings none, but as many attributes; addresses are 100,000, drawn alike (uniform) or as traffic is (zipf). "+
+			"City of event: the event brings the places that the city database knows, of which there are more than else, so that there are more entities. "+
 			"The exceptions are all tried for each record.", "with", "with=nothing",
-			"with=nothing", "with=country_table_zipf", "with=country_table_uniform", "with=city_database_zipf", "with=city_database_uniform",
+			"with=nothing", "with=country_table_zipf", "with=country_table_uniform",
+			"with=city_of_event_zipf", "with=city_database_zipf", "with=city_of_event_uniform", "with=city_database_uniform",
 			"with=third_rule", "with=third_and_fourth_rule", "with=1000_exceptions_by_port"),
 		compared("Two at once", "Batches delivered by one goroutine and by two, to one exfil or (apart) to one each, which share nothing: as much as two cores of the "+
 			"machine do. Time is that of all records together.", "senders", "senders=1",
