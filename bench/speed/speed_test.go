@@ -294,7 +294,7 @@ func BenchmarkConfigured(b *testing.B) {
 		b.Run("with="+c.with, func(b *testing.B) {
 			t := load.New(usualEntities, c.addresses)
 			s := exfil(b, t, load.ECS, c.change)
-			s.batches = c.places(s.batches)
+			s.batches = laidOutAnew(c.places(s.batches))
 			s.measure(b, 1)
 		})
 	}

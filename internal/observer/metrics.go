@@ -55,6 +55,7 @@ func (o *Observer) DecodeMetrics(md pmetric.Metrics) *Batch {
 			}
 		}
 	}
+	o.complete(b)
 	b.scratch.Reset()
 	return b
 }
