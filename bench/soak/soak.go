@@ -158,6 +158,7 @@ func (s *soak) window(ctx context.Context, start time.Time, since time.Duration)
 		s.engine.Tick(ctx)
 		s.records += batchRecords
 	}
+	s.engine.Settle(ctx) // the window before had hours for it
 }
 
 // steal makes one of a batch's records a theft. In the warm-up, nobody is told of any.

@@ -75,6 +75,13 @@ func (i *Instance) Discard(b *observer.Batch) { i.engine.observer.Discard(b) }
 // Tick lets the engine look at the time. Its own ticker does so every second.
 func (i *Instance) Tick(ctx context.Context) { i.engine.tick(ctx) }
 
+// Settle waits until all that was committed has been observed, where windows that close hold it up, and looks at the time. It is for
+// whoever plays hours in moments, and wants to know how things are.
+func (i *Instance) Settle(ctx context.Context) {
+	i.engine.observer.Settle()
+	i.engine.tick(ctx)
+}
+
 // Stats reports what the engine did so far.
 func (i *Instance) Stats() observer.Stats { return i.engine.observer.Stats() }
 
