@@ -12,6 +12,7 @@ import (
 
 	"github.com/otel-exfil/exfil/bench/load"
 	"github.com/otel-exfil/exfil/internal/flow"
+	"github.com/otel-exfil/exfil/internal/geo/geotest"
 )
 
 // monday is in the middle of no window's end.
@@ -72,7 +73,7 @@ func withPlacesOf(b *testing.B, batches []plog.Logs) []plog.Logs {
 			addr, err := netip.ParseAddr(to.Str())
 			require.NoError(b, err)
 			octets := addr.As4()
-			a.PutStr("destination.geo.region_name", cityRegion(int(octets[1])<<6|int(octets[2])>>2))
+			a.PutStr("destination.geo.region_name", geotest.CitiesRegion(int(octets[1])<<6|int(octets[2])>>2))
 		}
 	}
 	return batches

@@ -4,8 +4,6 @@ package engine
 
 import (
 	"fmt"
-	"math/bits"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -131,7 +129,7 @@ func (m *million) paced(batches []plog.Logs, n int, pause time.Duration, took *l
 // again, as if it had been written to, and takes the place of the one before, measured as BenchmarkStall does.
 func BenchmarkStallOfReload(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "city.mmdb")
-	require.NoError(b, geotest.WriteCity(path, cities(1<<17)))
+	require.NoError(b, geotest.WriteCity(path, geotest.Cities(1<<17, 50_000)))
 	for _, records := range []int{1000, 100} {
 		b.Run(fmt.Sprintf("batches of %d", records), func(b *testing.B) {
 			reloads := make(chan struct{}, 1)
@@ -174,21 +172,6 @@ func (m *million) whileReloading(path string, reloads <-chan struct{}, batches [
 		default:
 		}
 	}
-}
-
-// cities places 198.0.0.0/8 in so many networks.
-func cities(networks int) []geotest.Entry {
-	entries := make([]geotest.Entry, networks)
-	length := 8 + bits.Len(uint(networks-1))
-	for i := range entries {
-		at := uint32(198)<<24 | uint32(i)<<(32-length)
-		entries[i] = geotest.Entry{
-			Network: netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(at >> 24), byte(at >> 16), byte(at >> 8), byte(at)}), length).String(),
-			Country: "US", CountryName: "United States", Region: fmt.Sprintf("Region %d", i%300), RegionISO: fmt.Sprint(i % 300),
-			City: fmt.Sprintf("City %d", i%50_000),
-		}
-	}
-	return entries
 }
 
 // latencies are how long batches took.
