@@ -247,6 +247,5 @@ func (o *Observer) complete(b *Batch) {
 			f := &p.flows[i]
 			f.Place = o.locator.Complete(f.Place, f.Destination)
 		}
-		p.unplaced = p.unplaced[:0]
 	}
 }
